@@ -1,0 +1,290 @@
+"""The settings, and where each of them came from.
+
+Layers, first one that speaks wins: Python setters and the command line, the environment, the personal file, the jar's
+config.ini, the installation's config.ini, the defaults. Invariants: nothing is created, Settings never change, and
+every complaint says which line or variable is to be mended. KEYS is the only list of settings that there is.
+"""
+
+import os
+from collections import namedtuple
+from collections.abc import Callable, Mapping
+
+from jobjar import inifile, jobname, quantities
+from jobjar.errors import UsageError
+
+GIVEN = "set in Python or on the command line"
+ENVIRONMENT = "environment"
+DEFAULT = "default"
+FILE = "config.ini"
+
+# What machines are called that nobody has named: all of them would be one node.
+NAMELESS = ("localhost", "localhost.localdomain", "(none)")
+NODE_MAX = 200
+WORDS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
+
+# One layer: key → (what was written, where it was written).
+Layer = dict[str, tuple[str, str]]
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/"):
+        raise UsageError(f"{text!r} is not an absolute path: write it out from the first '/'")
+    if _has_control_characters(text):
+        raise UsageError(f"{text!r} contains a control character: use a directory of another name")
+    # Not normpath: ".." behind a symbolic link means something else than it looks like.
+    return "/" + "/".join(part for part in text.split("/") if part not in ("", "."))
+
+
+def _has_control_characters(text: str) -> bool:
+    return any(ord(c) < 32 or ord(c) == 127 for c in text)
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def _categories(text: str) -> tuple[str, ...]:
+    # dict: a category named twice is read once, at its first place.
+    return tuple(dict.fromkeys(jobname.check_category(word) for word in _words(text)))
+
+
+def _logins(text: str) -> tuple[str, ...]:
+    for word in _words(text):
+        if ":" in word or "/" in word or not word.isprintable():
+            raise UsageError(f"{word!r} is not a login: name users as 'id -un' prints them")
+    return tuple(_words(text))
+
+
+def _node(text: str) -> str:
+    if text.startswith((".", "-")) or "/" in text or ":" in text or not text.isprintable():
+        raise UsageError(f"{text!r} cannot name a node: leave out '/', ':' and a '.' or '-' at the beginning")
+    if not text or any(c.isspace() for c in text):
+        raise UsageError(f"{text!r} cannot name a node: use a word without blanks")
+    if len(text.encode("utf-8", "surrogateescape")) > NODE_MAX:
+        raise UsageError(f"{text[:20]!r}… is longer than {NODE_MAX} bytes: use a shorter name for the node")
+    return text
+
+
+def _pause(text: str) -> float:
+    seconds = quantities.parse_duration(text)
+    if not seconds:
+        raise UsageError(f"{text!r} is no time at all: write a duration above 0")
+    return seconds
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def check(text: str) -> int:
+        # int() alone would take "1_000" and other scripts' digits.
+        if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) < least:
+            raise UsageError(f"{text!r} is not a whole number from {least} to 999999999: write one in digits")
+        return int(text)
+    return check
+
+
+def _log_size(text: str) -> int:
+    size = quantities.parse_size(text)
+    if size < 4096:
+        raise UsageError(f"{text!r} is too small for a log: write at least 4K")
+    return size
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in WORDS:
+        raise UsageError(f"{text!r} is neither yes nor no: write one of {', '.join(WORDS)}")
+    return WORDS[text.lower()]
+
+
+# `default` is text, as a file would say it; None is worked out in _worked_out. `parse` raises UsageError.
+Key = namedtuple("Key", "attribute default unit meaning parse show")
+
+KEYS = {
+    "JJ_HOME": Key("home", None, "an absolute path", "the directory of the jar", _path, str),
+    "JJ_WORKER_HOME": Key("worker_home", None, "an absolute path",
+                          "the parent of the workers' directories, on the same file system", _path, str),
+    "JJ_CATEGORIES": Key("categories", "", "names, in order",
+                         "the categories that workers look into after the one named as their node", _categories, " ".join),
+    "JJ_PAUSE_TIME": Key("pause_time", "60", "seconds, or 5m, 1h30m",
+                         "how long a paused or idle worker sleeps at most", _pause, quantities.format_duration),
+    "JJ_MAX_WORKERS": Key("max_workers", "4", "a whole number",
+                          "how many workers check_workers keeps running on a node", _whole(0), str),
+    "JJ_NODE": Key("node", None, "a name", "what this computer is called in the jar", _node, str),
+    "JJ_MAX_ATTEMPTS": Key("max_attempts", "3", "a whole number",
+                           "how many times a job is begun in all when its workers die", _whole(1), str),
+    "JJ_ORDER_TIME": Key("order_time", "5", "seconds, or 5m, 1h30m",
+                         "how often a worker looks for orders while a job runs", _pause, quantities.format_duration),
+    "JJ_MAX_LOG": Key("max_log", "1G", "bytes, or 100K, 1.5M, 2G",
+                      "how much of what a job prints is kept", _log_size, quantities.format_size),
+    "JJ_TRUSTED_USERS": Key("trusted_users", "", "logins",
+                            "whose jobs a worker runs besides those of its own user", _logins, " ".join),
+    "JJ_ALLOW_ROOT": Key("allow_root", "no", "yes or no",
+                         "whether workers may run as root", _boolean, lambda value: "yes" if value else "no"),
+}
+
+
+class Settings:
+    """All settings, checked; they never change. `source` says where each came from."""
+
+    home: str
+    worker_home: str
+    categories: tuple[str, ...]
+    pause_time: float
+    max_workers: int
+    node: str
+    max_attempts: int
+    order_time: float
+    max_log: int
+    trusted_users: tuple[str, ...]
+    allow_root: bool
+
+    def __init__(self, values: dict[str, object], sources: dict[str, str]) -> None:
+        vars(self).update(values, _sources=sources)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"settings never change: read() them again with another {name}")
+
+    def source(self, key: str) -> str:
+        """Where the value of `key` came from: GIVEN, ENVIRONMENT, DEFAULT or "/path/config.ini line 7"."""
+        return self._sources[key]
+
+
+def read(overrides: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None, strict: bool = True,
+         warn: Callable[[str], None] | None = None) -> Settings:
+    """The settings in force; UsageError says what to mend and where.
+
+    `overrides` are Python setters and command line options, key → text (JJ_MAX_WORKERS is the callers' business: the
+    library has no setter for it). `strict=False`, for workers, lets an unknown key pass with a warning.
+    `warn` gets each warning as a sentence; without it they go to stderr. Whether the jar exists is not looked at.
+    """
+    environ = os.environ if environ is None else environ
+    warn = warn or _print_warning
+    report = _refuse if strict else warn
+    top = installation()
+    layers = [
+        {key: (text, GIVEN) for key, text in (overrides or {}).items()},
+        {key: (environ[key], ENVIRONMENT) for key in KEYS if environ.get(key)},
+        _personal(environ),
+        _file_layer(f"{top}/{FILE}") if top else {},
+    ]
+    home = _settle("JJ_HOME", layers, top)[0]
+    if not (top and _same(home, top)):
+        layers.insert(3, _jar_layer(home, warn))
+    for layer in layers:
+        _check_known(layer, report)
+    settled = {key: _settle(key, layers, f"{home}/workers" if key == "JJ_WORKER_HOME" else top) for key in KEYS}
+    return Settings({KEYS[key].attribute: value for key, (value, _) in settled.items()},
+                    {key: where for key, (_, where) in settled.items()})
+
+
+def installation() -> str | None:
+    """The top of the checkout that this package is in; None for an installed package."""
+    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    # config.ini may be removed, says the manual; and `pip install --target` makes a bin/ beside the package.
+    marks = (os.path.isfile(f"{top}/{name}") for name in (FILE, "setup.cfg"))
+    return top if os.path.isdir(f"{top}/bin") and any(marks) else None
+
+
+def personal_file(environ: Mapping[str, str]) -> str:
+    """The path of the personal configuration file, whether it exists or not."""
+    chosen = environ.get("JJ_CONFIG_FILE")
+    if not chosen:
+        return f"{_login_directory(environ)}/.jobjar/{FILE}"
+    if not chosen.startswith("/"):
+        raise UsageError(f"JJ_CONFIG_FILE (environment): {chosen!r} is not an absolute path:"
+                         " write it out from the first '/'")
+    return chosen
+
+
+def _login_directory(environ: Mapping[str, str]) -> str:
+    home = environ.get("HOME", "")
+    if home.startswith("/"):
+        return home.rstrip("/")
+    # Rare (some crons, some containers), so nobody else pays for the import.
+    import pwd
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir.rstrip("/")
+    except KeyError:
+        return ""
+
+
+def _personal(environ: Mapping[str, str]) -> Layer:
+    file = personal_file(environ)
+    if environ.get("JJ_CONFIG_FILE") and not os.path.exists(file):
+        raise UsageError(f"JJ_CONFIG_FILE (environment): {file} does not exist: make the file or unset the variable")
+    return _file_layer(file)
+
+
+def _file_layer(file: str) -> Layer:
+    try:
+        # Paths need not be UTF-8: what is not comes out of surrogateescape as the same bytes.
+        with open(file, encoding="utf-8", errors="surrogateescape") as stream:
+            text = stream.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (PermissionError, IsADirectoryError) as error:
+        raise UsageError(f"{file} cannot be read ({error.strerror}): make it a file that you may read,"
+                         " or take it away") from None
+    return {key: (value, f"{file} line {line}") for key, (value, line) in inifile.parse(text, file).items()}
+
+
+def _jar_layer(home: str, warn: Callable[[str], None]) -> Layer:
+    layer = _file_layer(f"{home}/{FILE}")
+    named, where = layer.pop("JJ_HOME", (home, ""))
+    if not _same(named, home):
+        warn(f"{where} is ignored: JJ_HOME there is {named!r}, but this is the jar {home}; remove the line")
+    return layer
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return one == other or os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def _settle(key: str, layers: list[Layer], found: str | None) -> tuple[object, str]:
+    text, where = next((layer[key] for layer in layers if key in layer), (KEYS[key].default, DEFAULT))
+    if text is None:
+        text = _worked_out(key, found)
+    if not text and where != DEFAULT and KEYS[key].default != "":
+        raise UsageError(f"{key} ({where}) is empty: give it a value or remove it")
+    try:
+        return KEYS[key].parse(text), where
+    except UsageError as error:
+        raise UsageError(f"{key} ({where}): {error}") from None
+
+
+def _worked_out(key: str, found: str | None) -> str:
+    if key == "JJ_NODE":
+        return _own_name()
+    if found is None:
+        raise UsageError("JJ_HOME is not set, so there is no jar to work with: make one with 'jobjar init' or set JJ_HOME")
+    return found
+
+
+def _own_name() -> str:
+    name = os.uname().nodename
+    if name in NAMELESS:
+        raise UsageError(f"this computer is called {name!r}, as others are: set JJ_NODE to a name of its own")
+    return name
+
+
+def _check_known(layer: Layer, report: Callable[[str], None]) -> None:
+    for key, (_, where) in layer.items():
+        if key not in KEYS:
+            report(f"{where}: {key} is no setting: {_advice(key)}")
+
+
+def _advice(key: str) -> str:
+    # Costs 5 ms to import, and only those who mistype pay.
+    import difflib
+    near = difflib.get_close_matches(key.upper(), KEYS, 1)
+    return f"did you mean {near[0]}?" if near else f"remove it, or write one of {', '.join(KEYS)}"
+
+
+def _refuse(sentence: str) -> None:
+    raise UsageError(sentence)
+
+
+def _print_warning(sentence: str) -> None:
+    import sys
+    print(f"jobjar: warning: {sentence}", file=sys.stderr)

@@ -1,0 +1,71 @@
+"""Asking the file system about what other processes change; it changes nothing itself.
+
+Answers are hints: each may be out of date when it arrives, and only a rename decides.
+"""
+
+import os
+
+
+def names(directory: str) -> list[str]:
+    """The names in `directory`, freshly asked; already out of date when they arrive."""
+    # NFS: opening a directory revalidates its attributes, so a listing is as fresh as the server's clock allows.
+    return os.listdir(directory)
+
+
+def is_there(directory: str, name: str) -> bool:
+    """Whether `name` exists in `directory`, whatever it is; asked of the freshly opened directory."""
+    return status(directory, name) is not None
+
+
+def status(directory: str, name: str) -> os.stat_result | None:
+    """lstat of `name` in the freshly opened `directory`, or None."""
+    try:
+        # NFS: a lookup through a directory opened just now does not answer from a name cache up to 60 s old.
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        os.fstat(handle)
+        return os.stat(name, dir_fd=handle, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    finally:
+        os.close(handle)
+
+
+def is_file_listed(directory: str, name: str) -> bool:
+    """Whether a listing of `directory` shows `name` as something other than a symbolic link."""
+    # NFS: a lookup may answer "no" from a cached failure for as long as 60 s; a listing does not.
+    with os.scandir(directory) as entries:
+        return any(entry.name == name and not entry.is_symlink() for entry in entries)
+
+
+def stamp(directory: str) -> int:
+    """The mtime of `directory` in ns, asked of the server, -1 when it is not there."""
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    try:
+        return os.fstat(handle).st_mtime_ns
+    finally:
+        os.close(handle)
+
+
+def forget_listing(directory: str) -> None:
+    """Make the next listing of `directory` come from the server."""
+    # NFS: two changes within one tick of the server's clock leave the second invisible to a client that
+    # listed in between, for ever; dropping the directory's cached pages cures it without changing it.
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(handle)
+
+
+def link_text(path: str) -> str | None:
+    """What the symbolic link `path` says, None when it is no link or not there."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None

@@ -1,0 +1,286 @@
+"""The only module that creates, renames, links, syncs and unlinks; what network file systems do to that lives here.
+
+Every function takes absolute paths. Nothing here knows what a path means. The three names below are the seam at
+which tests inject faults into what raises no audit event.
+"""
+
+import errno
+import os
+
+from jobjar import fslook
+from jobjar.errors import Fenced, UsageError
+
+_write = os.write
+_fsync = os.fsync
+_close = os.close
+
+MOVED = "moved"
+ABSENT = "absent"
+
+
+def rename(source: str, target: str) -> None:
+    """The bare rename, for names that nobody else can hold; OSError as it comes, EXDEV in words."""
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        _refuse_two_file_systems(error, source, target)
+        raise
+
+
+def move(source: str, target: str) -> bool:
+    """Rename `source` to `target`, a name that the caller has reserved.
+
+    True: it is at the target. False: somebody else was quicker and took the source away. Fenced: the source's
+    directory is gone. OSError: it is still where it was.
+    """
+    for last in (False, True):
+        try:
+            os.rename(source, target)
+            return True
+        except OSError as error:
+            _refuse_two_file_systems(error, source, target)
+            # NFS: the reply may have been lost after the server had done it; only the source's directory knows.
+            where = _after_error(source, target)
+            if where == MOVED or where == ABSENT:
+                return where == MOVED
+            if last:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _after_error(source: str, target: str) -> str | None:
+    directory, name = os.path.split(source)
+    try:
+        if name in fslook.names(directory):
+            return None
+    except FileNotFoundError:
+        raise Fenced(f"{directory} is gone: its jobs have been taken over") from None
+    return MOVED if fslook.is_file_listed(*os.path.split(target)) else ABSENT
+
+
+def _refuse_two_file_systems(error: OSError, source: str, target: str) -> None:
+    if error.errno == errno.EXDEV:
+        raise UsageError(f"{source} and {target} lie on different file systems: a jar must be on one,"
+                         " so put JJ_HOME and JJ_WORKER_HOME on the same") from None
+
+
+def claim(source: str, target: str) -> int:
+    """Try to win `source` by renaming it into a directory of one's own: 0 when won, else the errno.
+
+    Fenced when one's own directory is gone.
+    """
+    try:
+        os.rename(source, target)
+        return 0
+    except OSError as error:
+        _refuse_two_file_systems(error, source, target)
+        directory, name = os.path.split(target)
+        try:
+            # NFS: whatever the error says, what is in my own directory is mine.
+            return 0 if name in fslook.names(directory) else error.errno
+        except FileNotFoundError:
+            raise Fenced(f"{directory} is gone: this worker has been declared dead") from None
+
+
+def link(text: str, path: str) -> bool:
+    """Make the symbolic link `path` that says `text`: True when it is there, now or from before; False = name taken."""
+    try:
+        os.symlink(text, path)
+        return True
+    except FileExistsError:
+        # NFS: a lost reply makes the client ask twice; RACE: an earlier try of mine may have died after this step.
+        return fslook.link_text(path) == text
+
+
+def withdraw(path: str, text: str, aside: str) -> bool:
+    """Give up the reservation `path` if it is `text`; `aside` is a fresh name in limbo/. True when it is gone."""
+    if fslook.link_text(path) != text:
+        return False
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        # RACE: somebody withdrew it for me; NFS: or the reply was lost, and it lies aside.
+        pass
+    if fslook.link_text(aside) in (text, None):
+        remove(aside)
+        return True
+    # RACE: another process had withdrawn mine, and somebody's file stood there by the time of the rename.
+    os.rename(aside, path)
+    return False
+
+
+def make_directory(path: str, mode: int = 0o777) -> bool:
+    """Make one directory, whose parent must exist; False when it is there already, UsageError when a file is."""
+    try:
+        os.mkdir(path, mode)
+        return True
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise UsageError(f"{path} is in the way: it is not a directory, so move it elsewhere") from None
+        return False
+
+
+def remove(path: str) -> bool:
+    """Unlink; False when it was not there."""
+    try:
+        os.unlink(path)
+        return True
+    except FileNotFoundError:
+        return False
+
+
+def remove_directory(path: str) -> bool:
+    """rmdir; True when it is gone, False when something is in it."""
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+            return False
+        raise
+    return True
+
+
+def remove_tree(path: str) -> bool:
+    """Remove a job's directory and all that is in it on the same file system; True when it is gone.
+
+    Follows no links, crosses no mount, opens what the job has closed to itself, and leaves what it cannot remove.
+    """
+    try:
+        parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        _empty(parent, os.path.basename(path), os.stat(parent).st_dev)
+    except (OSError, RecursionError):
+        return False
+    finally:
+        os.close(parent)
+    return True
+
+
+def _empty(parent: int, name: str, device: int) -> None:
+    try:
+        os.unlink(name, dir_fd=parent)
+        return
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):
+        pass
+    handle = _open_directory(parent, name)
+    try:
+        if os.fstat(handle).st_dev != device:
+            raise OSError(errno.EXDEV, "a mounted file system is left alone", name)
+        os.fchmod(handle, 0o700)
+        for entry in os.listdir(handle):
+            _empty(handle, entry, device)
+    finally:
+        os.close(handle)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _open_directory(parent: int, name: str) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(name, flags, dir_fd=parent)
+    except PermissionError:
+        os.chmod(name, 0o700, dir_fd=parent)
+        return os.open(name, flags, dir_fd=parent)
+
+
+def create(path: str, data: bytes, mode: int, synced: bool = True) -> None:
+    """Write a new file, exclusively; on any error nothing is left behind. FileExistsError when the name is taken."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            write_all(handle, data)
+            os.fchmod(handle, mode)
+            if synced:
+                _fsync(handle)
+        finally:
+            # NFS: a full disk may show up only here, so it is checked like a write.
+            _close(handle)
+    except BaseException:
+        remove(path)
+        raise
+
+
+def publish(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Make or replace the small file `path` whole: written beside it, synced, renamed, the directory synced."""
+    directory, name = os.path.split(path)
+    draft = os.path.join(directory, f".{name}.{os.getpid()}")
+    remove(draft)
+    create(draft, data, mode)
+    try:
+        os.rename(draft, path)
+    except FileNotFoundError:
+        # NFS: nobody else knows the draft's name, so when it is gone the rename has happened.
+        if os.path.basename(draft) in fslook.names(directory):
+            raise
+    sync_directory(directory)
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of `data`; a short write goes on where it stopped."""
+    view = memoryview(data)
+    while view:
+        view = view[_write(handle, view):]
+
+
+def open_append(path: str, mode: int = 0o600) -> int:
+    """A descriptor for appending lines to `path`, which is made if absent; a torn last line is ended first."""
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    size = os.fstat(handle).st_size
+    if size and os.pread(handle, 1, size - 1) != b"\n":
+        _write(handle, b"\n")
+    return handle
+
+
+def append(handle: int, line: bytes) -> None:
+    """Append one line with one write; readers skip the torn one that a short write leaves."""
+    if _write(handle, line) != len(line):
+        again = b"\n" + line
+        if _write(handle, again) != len(again):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def sync(handle: int) -> None:
+    """Bring what was written through `handle` to the disk, or raise."""
+    _fsync(handle)
+
+
+def close(handle: int) -> None:
+    """Close; errors count, for on NFS they are those of the writes."""
+    _close(handle)
+
+
+def sync_directory(path: str) -> None:
+    """Make the renames into and out of `path` survive a power cut, where the file system can."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _fsync(handle)
+    except OSError as error:
+        # Some FUSE file systems cannot sync a directory, and have nothing to sync.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def touch(path: str, mode: int = 0o644) -> None:
+    """Make the empty file `path`, or set its mtime to the server's now."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode))
+    os.utime(path)
+
+
+def sync_file_system(path: str) -> None:
+    """Bring all that was written to the file system of `path` to the disk: one wait for many files."""
+    import ctypes
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(handle):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), path)
+    finally:
+        os.close(handle)

@@ -1,0 +1,117 @@
+"""What a job's file name says: id, priority, age; and how a fresh name is made.
+
+Pure: the time, the login and the random digits are passed in. The grammar is docs/PROTOCOL.md section 3.
+No regular expressions: every submit_job and every listing of a worker comes through here.
+"""
+
+from jobjar.errors import UsageError
+
+NAME_MAX = 255
+ID_MAX = 64
+CATEGORY_MAX = 100
+PRIORITY_MAX = 999_999_999
+
+
+def split(name: str) -> tuple[str, int]:
+    """(id, priority) of a job's file name; priority 0 when the name carries none."""
+    base, dot, extension = name.rpartition(".")
+    if dot and base and _is_priority(extension):
+        return base, int(extension)
+    return name, 0
+
+
+def join(base: str, priority: int) -> str:
+    """The file name that says both, the priority always written."""
+    return f"{base}.{priority}"
+
+
+def _is_priority(text: str) -> bool:
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    # isdigit() alone would take other scripts' digits, and int() takes "1_000".
+    return 0 < len(digits) <= 9 and digits.isascii() and digits.isdigit()
+
+
+def parse_priority(text: str) -> int:
+    """The priority that a person typed; UsageError says what is wrong with it."""
+    if not _is_priority(text):
+        raise UsageError(f"priority {text!r} is not a whole number of at most nine digits, such as 10 or -3")
+    return int(text)
+
+
+def next_name(name: str) -> str:
+    """The name to try when `name` is taken: a.5 → a~2.5 → a~3.5 …, cut to what a file system takes."""
+    base, dot, extension = name.rpartition(".")
+    if not (dot and base and _is_priority(extension)):
+        base, extension = name, None
+    stem, tilde, count = base.rpartition("~")
+    if tilde and stem and count.isascii() and count.isdigit() and len(count) < 9:
+        suffix = f"~{int(count) + 1}"
+    else:
+        stem, suffix = base, "~2"
+    if extension is not None:
+        suffix += "." + extension
+    room = NAME_MAX - len(suffix)
+    cut = stem.encode("utf-8", "surrogateescape")[:room]
+    # A cut inside a character would make bytes that some file systems refuse.
+    while len(stem.encode("utf-8", "surrogateescape")) > len(cut):
+        stem = stem[:-1]
+    return stem + suffix
+
+
+def number(name: str) -> str | None:
+    """The 23 digits (date, time, N) of a name that we made, else None."""
+    if len(name) < 27 or name[8] != "-" or name[15] != "-" or not (name[:8] + name[9:15]).isdigit():
+        return None
+    at = name.find("-", 16)
+    while at > 0:
+        digits = name[at + 1:at + 10]
+        if len(digits) == 9 and digits.isascii() and digits.isdigit() and name[at + 10:at + 11] in ("-", "_", "."):
+            return name[:8] + name[9:15] + digits
+        at = name.find("-", at + 1)
+    return None
+
+
+def array_index(base: str) -> int:
+    """The digits behind the last underscore; it only ever orders names of one number."""
+    tail = base.rpartition("_")[2]
+    return int(tail) if tail.isascii() and tail.isdigit() and len(tail) < 10 else 0
+
+
+def unique(stamp: str, digits: str, login: str, id: str | None, priority: int, index: int | None = None) -> str:
+    """A fresh name. `stamp` is UTC as YYYYMMDD-HHMMSS, `digits` the nine of microseconds and chance."""
+    base = f"{stamp}-{_plain(login)}-{digits}"
+    if id is not None:
+        base += "-" + check_id(id)
+    if index is not None:
+        base += f"_{index}"
+    return join(base, priority)
+
+
+def _plain(login: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in login)[:32] or "nobody"
+
+
+def check_id(id: str) -> str:
+    """`id` itself, when it may stand in a job's name; else UsageError."""
+    return _check("identifier", id, ID_MAX)
+
+
+def check_category(category: str) -> str:
+    """`category` itself, when it may name a category; else UsageError."""
+    if category.startswith((".", "-")):
+        raise UsageError(f"category {category!r} begins with {category[0]!r}: begin it with a letter or a digit")
+    if "," in category:
+        raise UsageError(f"category {category!r} contains a comma, which separates categories: leave it out")
+    return _check("category", category, CATEGORY_MAX)
+
+
+def _check(what: str, text: str, longest: int) -> str:
+    if not text:
+        raise UsageError(f"the {what} is empty: leave the option out or give it a word")
+    if "/" in text or ".." in text:
+        raise UsageError(f"{what} {text!r} contains '/' or '..': use a plain word")
+    if not text.isprintable() or any(c.isspace() for c in text):
+        raise UsageError(f"{what} {text!r} contains a blank or a control character: use a plain word")
+    if len(text.encode("utf-8", "surrogateescape")) > longest:
+        raise UsageError(f"{what} {text[:20]!r}… is longer than {longest} bytes: use a shorter word")
+    return text

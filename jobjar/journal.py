@@ -1,0 +1,126 @@
+"""A worker's journal: what it meant to do and what came of it; the accounting record.
+
+Append only, one writer: the worker, and after a fence whoever recovers it. docs/PROTOCOL.md section 7.
+"""
+
+import json
+import os
+import time
+
+from jobjar import fslook, fsops
+from jobjar.notes import read_lines
+
+CLAIM, END, TARGET, REQUEUE, REFUSE = "claim", "end", "target", "requeue", "refuse"
+ROTATE_AT = 4 * 2**20
+
+Key = tuple[str | None, str]
+
+
+class Journal:
+    """The open journal of one worker directory. Not shared between processes."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.path = os.path.join(directory, "journal")
+        self._handle = fsops.open_append(self.path, 0o644)
+        self._unsynced_since: float | None = None
+        self._ended: set[Key] = set()
+
+    def intend(self, attempt: str, category: str | None, name: str, sync: bool = False) -> None:
+        """Say that `attempt` is about to claim the job. A claim that is lost leaves a harmless line.
+
+        Synced when this journal holds an end of the same category and name: after a power cut that end must not
+        be taken for this attempt's.
+        """
+        self._append({"e": CLAIM, "a": attempt, "c": category, "n": name, "t": _now()})
+        if sync or (category, name) in self._ended:
+            self.sync()
+
+    def end(self, attempt: str, category: str | None, name: str, **more: object) -> None:
+        """Say how `attempt` ended; `more` holds the keys of docs/PROTOCOL.md. Synced at once if it ended badly."""
+        self._append({"e": END, "a": attempt, "c": category, "n": name, "t": _now(), **more})
+        self._ended.add((category, name))
+        if more.get("state") != "COMPLETED":
+            self.sync()
+
+    def target(self, attempt: str, final: str) -> None:
+        """Say that `final` is about to be tried as the attempt's final name; a redo looks there first."""
+        self._append({"e": TARGET, "a": attempt, "as": final})
+
+    def say(self, event: str, attempt: str, category: str | None, name: str, why: str) -> None:
+        """Say why the attempt came to nothing: REQUEUE or REFUSE. Synced."""
+        self._append({"e": event, "a": attempt, "c": category, "n": name, "t": _now(), "why": why})
+        self.sync()
+
+    def _append(self, line: dict) -> None:
+        fsops.append(self._handle, json.dumps(line).encode() + b"\n")
+        if self._unsynced_since is None:
+            self._unsynced_since = time.monotonic()
+
+    def sync(self) -> None:
+        """Bring all lines to the disk."""
+        fsops.sync(self._handle)
+        self._unsynced_since = None
+
+    def due(self) -> float | None:
+        """Seconds until the lines must be on the disk (a second after the first of them); None when they are."""
+        if self._unsynced_since is None:
+            return None
+        return max(0.0, self._unsynced_since + 1.0 - time.monotonic())
+
+    def rotate(self) -> None:
+        """Begin a new file when this one has grown large. Only between jobs, with nothing in claims/."""
+        if os.fstat(self._handle).st_size < ROTATE_AT:
+            return
+        self.close()
+        numbers = [int(name[8:]) for name in fslook.names(self.directory)
+                   if name.startswith("journal.") and name[8:].isdigit()]
+        fsops.rename(self.path, f"{self.path}.{max(numbers, default=0) + 1}")
+        self.__init__(self.directory)
+
+    def close(self) -> None:
+        """Sync and close."""
+        self.sync()
+        fsops.close(self._handle)
+
+
+class History:
+    """What a dead worker's current journal says about the jobs that it left."""
+
+    def __init__(self, directory: str) -> None:
+        self._last: dict[Key, str] = {}
+        self._ends: dict[str, dict] = {}
+        self._targets: dict[str, str] = {}
+        for line in read_lines(os.path.join(directory, "journal")):
+            self._take(line)
+
+    def _take(self, line: dict) -> None:
+        event, attempt = line.get("e"), line.get("a")
+        if not isinstance(attempt, str):
+            return
+        if event == CLAIM:
+            self._last[line.get("c"), line.get("n")] = attempt
+        elif event == END:
+            self._ends[attempt] = line
+        elif event == TARGET and isinstance(line.get("as"), str):
+            self._targets[attempt] = line["as"]
+
+    def attempt(self, category: str | None, name: str) -> str | None:
+        """The id of the last intent for this category and name; None when there is none."""
+        return self._last.get((category, name))
+
+    def end(self, attempt: str | None) -> dict | None:
+        """The end line of this attempt, the only one that may be believed; None when it may not have ended."""
+        return self._ends.get(attempt)
+
+    def target(self, attempt: str) -> str | None:
+        """The final name that the attempt was about to take when it died, if not the job's own."""
+        return self._targets.get(attempt)
+
+    def attempts(self) -> set[str]:
+        """All attempts that this journal speaks of."""
+        return set(self._last.values()) | set(self._ends)
+
+
+def _now() -> float:
+    return round(time.time(), 3)

@@ -1,0 +1,164 @@
+"""The tree of a jar: every path and its meaning, both ways. No other module spells a directory's name.
+
+`Jar(home, workers)` only computes; `open_jar` and `create_jar` look at the disk. docs/PROTOCOL.md section 2 is the map.
+"""
+
+import errno
+import os
+from collections import namedtuple
+
+from jobjar import fslook, fsops, jobname, states
+from jobjar.errors import UsageError
+
+FORMAT = 1
+DIRECTORIES = ("limbo", "unclaimed", "held", "waiting", "claimed", "completed", "failed", "logs", "notes")
+
+STOP, PAUSE, RENEW = "STOP", "PAUSE", "RENEW"
+STOP_ALL, PAUSE_ALL, DRAIN = "STOP_ALL", "PAUSE_ALL", "DRAIN."
+CLAIMS, RECOVERING, PROBE, CLEANED = "claims", "recovering.", ".probe.", ".cleaned."
+
+# Where a job is: its state, its category or None, its file's name, and the claims directory that holds it, if any.
+Place = namedtuple("Place", "state category name holder", defaults=(None,))
+
+
+class Jar:
+    """One jar's paths. All methods are pure arithmetic on strings, except `queue`, which may make a category."""
+
+    def __init__(self, home: str, workers: str | None = None) -> None:
+        self.home = home
+        self.workers = workers or os.path.join(home, "workers")
+        for name in DIRECTORIES:
+            setattr(self, name, os.path.join(home, name))
+
+    def path(self, place: Place) -> str:
+        """The file of the job at `place`."""
+        top = place.holder or os.path.join(self.home, place.state)
+        return os.path.join(top, place.category or "", place.name)
+
+    def directory(self, state: str, category: str | None = None) -> str:
+        """The directory of a state, or of one category in it."""
+        return os.path.join(self.home, state, category) if category else os.path.join(self.home, state)
+
+    def queue(self, state: str, category: str | None) -> str:
+        """The directory of `category` in a queue; made when it is not there, for categories come as needed."""
+        directory = self.directory(state, category)
+        if category:
+            fsops.make_directory(directory)
+        return directory
+
+    def worker(self, worker: str) -> str:
+        """The directory of the worker named NODE.PID."""
+        return os.path.join(self.workers, worker)
+
+    def claims(self, worker: str) -> str:
+        """The directory whose existence means that the worker may own jobs."""
+        return os.path.join(self.workers, worker, CLAIMS)
+
+    def log(self, name: str, attempt: str | None = None) -> str:
+        """What the job completed/NAME printed, or what an attempt printed that did not complete it."""
+        return os.path.join(self.logs, f"{name}.attempt-{attempt}" if attempt else name)
+
+    def drain(self, node: str) -> str:
+        """The marker that keeps workers off a node."""
+        return os.path.join(self.workers, DRAIN + node)
+
+    def cleaned(self, name: str) -> str:
+        """Where the job completed/NAME or failed/NAME waits in limbo/ for what belongs to it to be removed."""
+        return os.path.join(self.limbo, (CLEANED + name)[:jobname.NAME_MAX])
+
+    def aside(self, token: str) -> str:
+        """A dot name in limbo/ for what is being looked at before it is removed; `token` makes it fresh."""
+        return os.path.join(self.limbo, f".aside.{token[-200:]}")
+
+
+def split_worker(name: str) -> tuple[str, int] | None:
+    """(node, pid) when `name` is a worker's directory NODE.PID, else None."""
+    node, dot, pid = name.rpartition(".")
+    if dot and node and not node.startswith(".") and pid.isascii() and pid.isdigit() and len(pid) < 11:
+        return node, int(pid)
+    return None
+
+
+def dot_name(name: str) -> str:
+    """The name under which a name in a queue is reserved; claimers skip dot names."""
+    raw = os.fsencode(name)
+    if len(raw) < jobname.NAME_MAX:
+        return "." + name
+    import hashlib
+    return "." + os.fsdecode(raw[:200]) + "." + hashlib.sha256(raw).hexdigest()[:16]
+
+
+def failed_link(name: str) -> str:
+    """The text of the link in failed/ of the job completed/NAME that ended badly."""
+    return os.path.join("..", states.COMPLETED, name)
+
+
+def open_jar(home: str, workers: str | None = None) -> Jar:
+    """The jar at `home`, an absolute path that must exist; what is missing inside it is made.
+
+    UsageError: not there, not a directory, not ours to write, or of a newer format.
+    """
+    _require_directory(home, "JJ_HOME", "make it with `jobjar init DIR` or correct JJ_HOME")
+    jar = Jar(home, workers)
+    try:
+        if not _check_format(jar):
+            _furnish(jar)
+        if workers and workers != os.path.join(home, "workers"):
+            _require_directory(workers, "JJ_WORKER_HOME", "make it or correct JJ_WORKER_HOME")
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UsageError(f"{error.filename or home} cannot be written: make it writable for you, or choose"
+                             " another JJ_HOME") from None
+        raise
+    return jar
+
+
+def create_jar(home: str) -> Jar:
+    """Make a jar at the absolute path `home`, with its parents; a jar that is there already is left as it is."""
+    try:
+        os.makedirs(home, mode=0o755, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"{home} cannot be a jar: a file is in the way, so choose another place") from None
+    except PermissionError:
+        raise UsageError(f"{home} cannot be made: choose a place where you may write") from None
+    return open_jar(home)
+
+
+def _require_directory(path: str, key: str, remedy: str) -> None:
+    if not os.path.isabs(path):
+        raise UsageError(f"{key} is {path!r}, which is not an absolute path: begin it with '/'")
+    if not os.path.exists(path):
+        raise UsageError(f"{key} is {path}, which does not exist: {remedy}")
+    if not os.path.isdir(path):
+        raise UsageError(f"{key} is {path}, which is not a directory: {remedy}")
+
+
+def _check_format(jar: Jar) -> bool:
+    """Whether the jar says its format, and so is furnished; UsageError if it is newer than this program."""
+    path = os.path.join(jar.home, "FORMAT")
+    try:
+        with open(path, "rb") as file:
+            text = file.read(64).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return False
+    if not text.isdigit():
+        raise UsageError(f"{path} says {text!r} instead of a format number: restore it ({FORMAT} for this program)")
+    if int(text) > FORMAT:
+        raise UsageError(f"{jar.home} is a jar of format {text}, newer than this program's {FORMAT}:"
+                         " use the program that made it")
+    return _is_furnished(jar)
+
+
+def _is_furnished(jar: Jar) -> bool:
+    present = set(fslook.names(jar.home))
+    return present.issuperset(DIRECTORIES) and os.path.isdir(jar.workers)
+
+
+def _furnish(jar: Jar) -> None:
+    # Modes are the umask's, but never writable for others: whoever can write here runs code as the workers' user.
+    for name in DIRECTORIES:
+        fsops.make_directory(os.path.join(jar.home, name), 0o755)
+    if jar.workers == os.path.join(jar.home, "workers"):
+        fsops.make_directory(jar.workers, 0o755)
+    if not os.path.exists(os.path.join(jar.home, "FORMAT")):
+        fsops.publish(os.path.join(jar.home, "FORMAT"), f"{FORMAT}\n".encode())

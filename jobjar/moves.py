@@ -1,0 +1,193 @@
+"""The protocol: one public function per event of `states.EVENTS`, and nothing else that moves a job.
+
+Each function takes the job's Place and returns its new one, or None when somebody else was quicker. `mine` is the
+text of the caller's reservations (see `reservation.text`): whoever repeats a move after a crash passes the same text
+and so recognises what was done already. Notes and journal lines that explain a move are written before it, by the
+caller. Fenced means that the directory the job came from has been taken over: touch nothing more.
+"""
+
+import os
+from collections.abc import Callable
+
+from jobjar import fslook, fsops, layout, reservation, states
+from jobjar.errors import Fenced
+from jobjar.layout import Jar, Place
+
+
+def _nothing(_: str) -> None:
+    pass
+
+
+def submit(jar: Jar, name: str, category: str | None) -> Place:
+    """limbo/NAME → unclaimed/: from now on any worker may take it. The name must be fresh, one of our own making."""
+    return _from_limbo(jar, "submit", name, states.UNCLAIMED, category)
+
+
+def defer(jar: Jar, name: str, category: str | None) -> Place:
+    """limbo/NAME → waiting/, to be made ready later. The name must be fresh, one of our own making."""
+    return _from_limbo(jar, "defer", name, states.WAITING, category)
+
+
+def submit_held(jar: Jar, name: str, category: str | None) -> Place:
+    """limbo/NAME → held/, for a person to release. The name must be fresh, one of our own making."""
+    return _from_limbo(jar, "submit_held", name, states.HELD, category)
+
+
+def hold(jar: Jar, place: Place, mine: str) -> Place | None:
+    """unclaimed/ or waiting/ → held/."""
+    return _into_queue(jar, "hold", place, states.HELD, mine)
+
+
+def release(jar: Jar, place: Place, mine: str, state: str = states.UNCLAIMED) -> Place | None:
+    """held/ → unclaimed/, or waiting/ when `state` says so."""
+    return _into_queue(jar, "release", place, state, mine)
+
+
+def alter(jar: Jar, place: Place, mine: str, name: str, category: str | None) -> Place | None:
+    """Give a queued job another priority or category; its directory stays the same."""
+    if (name, category) == (place.name, place.category):
+        return place
+    return _into_queue(jar, "alter", place, place.state, mine, name=name, category=category)
+
+
+def ready(jar: Jar, place: Place) -> Place | None:
+    """waiting/ → unclaimed/. One bare rename of a name of our own making: the rename decides who released it."""
+    states.require("ready", place.state, states.UNCLAIMED)
+    # A releaser that died between a reservation and its rename once let a job be released twice.
+    jar.queue(states.UNCLAIMED, place.category)
+    return _moved(jar, place, Place(states.UNCLAIMED, place.category, place.name))
+
+
+def doom(jar: Jar, place: Place) -> Place | None:
+    """waiting/ → failed/. One bare rename, as `ready`."""
+    states.require("doom", place.state, states.FAILED)
+    return _moved(jar, place, Place(states.FAILED, None, place.name))
+
+
+def cancel(jar: Jar, place: Place, mine: str) -> Place | None:
+    """A queued job → failed/, never started."""
+    return _into_failed(jar, "cancel", place, mine)
+
+
+def claim(jar: Jar, place: Place, claims: str) -> int:
+    """unclaimed/ → `claims`, whose subdirectory for the category must exist. 0 when won, else the errno.
+
+    Fenced when `claims` is gone. On return another process may already have fenced the winner.
+    """
+    states.require("claim", place.state, states.CLAIMS)
+    return fsops.claim(jar.path(place), os.path.join(claims, place.category or "", place.name))
+
+
+def refuse(jar: Jar, place: Place, mine: str) -> Place | None:
+    """claims/ → failed/: it cannot be run, and never was."""
+    return _into_failed(jar, "refuse", place, mine)
+
+
+def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None = None, first: str | None = None,
+             detour: Callable[[str], None] = _nothing, last: Callable[[], None] = _nothing) -> Place | None:
+    """claims/ → completed/, however the job ended; steps 3 to 7 of "Complete" in docs/PROTOCOL.md.
+
+    The end line must be in the journal already. `bad`: link it in failed/. `output`: what it printed, moved to logs/.
+    `first`: the target that the journal names for this attempt, when there is one. `detour(name)` writes such a
+    target line. `last()` is called just before the commit. None: the job's file is gone, it removed itself; what it
+    printed is in logs/ all the same.
+    """
+    states.require("complete", place.state, states.COMPLETED)
+    printed = output is not None and _is_something(output)
+    final = reservation.hold_final(jar, first or place.name, mine, bad, printed, detour)
+    if printed:
+        fsops.move(output, jar.log(final))
+    is_here = not bad or place.name in _siblings(place)
+    if bad and is_here:
+        fsops.link(layout.failed_link(final), os.path.join(jar.failed, final))
+    last()
+    if is_here and fsops.move(jar.path(place), os.path.join(jar.completed, final)):
+        return Place(states.COMPLETED, None, final)
+    reservation.leave_final(jar, final, mine)
+    return None
+
+
+def requeue(jar: Jar, place: Place, mine: str, state: str = states.UNCLAIMED) -> Place | None:
+    """claims/ → a queue, by its own living worker: the attempt has ended and is to be repeated."""
+    return _into_queue(jar, "requeue", place, state, mine)
+
+
+def recover(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
+    """A dead worker's job → unclaimed/. Its attempt must have been counted; `before(name)` hears its new name."""
+    return _into_queue(jar, "recover", place, states.UNCLAIMED, mine, before=before)
+
+
+def give_up(jar: Jar, place: Place, mine: str) -> Place | None:
+    """A dead worker's job → failed/: it has been tried often enough."""
+    return _into_failed(jar, "give_up", place, mine)
+
+
+def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str) -> Place | None:
+    """completed/ or failed/ → unclaimed/. What it printed stays, as the log of `attempt`, a fresh word."""
+    states.require("retry", place.state, states.UNCLAIMED)
+    if fslook.is_there(jar.logs, place.name):
+        fsops.move(jar.log(place.name), jar.log(place.name, attempt))
+    moved = _into_queue(jar, "retry", place, states.UNCLAIMED, mine, category=category)
+    if moved and place.state == states.COMPLETED:
+        # Until here the link dangles, which says "not yet"; the other way round the job would look successful.
+        reservation.drop_failed_link(jar, place.name)
+    return moved
+
+
+def clean(jar: Jar, place: Place) -> Place | None:
+    """completed/ or failed/ → gone, with its log. Its record must be in the archive."""
+    states.require("clean", place.state, states.GONE)
+    fsops.remove(jar.log(place.name))
+    if not fsops.move(jar.path(place), jar.cleaned(place.name)):
+        return None
+    reservation.finish_clean(jar, place.name)
+    return Place(states.GONE, None, place.name)
+
+
+def _from_limbo(jar: Jar, event: str, name: str, state: str, category: str | None) -> Place:
+    states.require(event, states.LIMBO, state)
+    target = os.path.join(jar.queue(state, category), name)
+    # False too is success: nobody but us moves a draft, so it has arrived and gone on, to a quick worker.
+    fsops.move(os.path.join(jar.limbo, name), target)
+    return Place(state, category, name)
+
+
+def _into_queue(jar: Jar, event: str, place: Place, state: str, mine: str, *, name: str | None = None,
+                category: str | None | bool = False, before: Callable[[str], None] = _nothing) -> Place | None:
+    states.require(event, place.state, state)
+    category = place.category if category is False else category
+    directory = jar.queue(state, category)
+    held = reservation.hold_in_queue(directory, name or place.name, mine, jar)
+    try:
+        before(held)
+        return _moved(jar, place, Place(state, category, held))
+    finally:
+        reservation.leave_queue(directory, held, mine, jar)
+
+
+def _into_failed(jar: Jar, event: str, place: Place, mine: str) -> Place | None:
+    states.require(event, place.state, states.FAILED)
+    # completed/ arbitrates for failed/ too, so that a name is never in both for two different jobs.
+    held = reservation.hold_final(jar, place.name, mine, bad=False, output=False, detour=_nothing)
+    try:
+        return _moved(jar, place, Place(states.FAILED, None, held))
+    finally:
+        reservation.leave_final(jar, held, mine)
+
+
+def _moved(jar: Jar, source: Place, target: Place) -> Place | None:
+    return target if fsops.move(jar.path(source), jar.path(target)) else None
+
+
+def _is_something(output: str) -> bool:
+    try:
+        return os.stat(output).st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _siblings(place: Place) -> list[str]:
+    try:
+        return fslook.names(os.path.join(place.holder, place.category or ""))
+    except FileNotFoundError:
+        raise Fenced(f"{place.holder} is gone: this worker has been declared dead") from None

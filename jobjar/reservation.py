@@ -1,0 +1,109 @@
+"""Holding a name before something is moved onto it, so that nothing is ever overwritten.
+
+A reservation is a symbolic link whose text names its owner and the attempt: atomic, exclusive, and recognised by
+whoever repeats the step. docs/PROTOCOL.md section 6, "Final names" and "Names in unclaimed/, held/ and waiting/".
+"""
+
+import os
+import stat
+import time
+from collections.abc import Callable
+
+from jobjar import fslook, fsops, jobname, layout
+from jobjar.layout import Jar
+
+PREFIX = "reserved:"
+
+
+def text(owner: str, nonce: str) -> str:
+    """The text of a reservation by process `owner` (NODE.PID) for the attempt or command `nonce`."""
+    return f"{PREFIX}{owner}:{nonce}"
+
+
+def parse(link: str | None) -> tuple[str, str] | None:
+    """(owner, nonce) of a reservation's text, None of anything else."""
+    if link is None or not link.startswith(PREFIX):
+        return None
+    owner, colon, nonce = link[len(PREFIX):].rpartition(":")
+    return (owner, nonce) if colon else None
+
+
+def hold_in_queue(directory: str, name: str, mine: str, jar: Jar) -> str:
+    """Reserve a name in a queue directory: `name` if it is free, else the next. Returns the name held.
+
+    While it is held nobody who follows the protocol moves anything onto that name.
+    """
+    while True:
+        dot = os.path.join(directory, layout.dot_name(name))
+        if fsops.link(mine, dot):
+            # RACE: only after the reservation does a listing that lacks the name mean that it is free.
+            if name not in fslook.names(directory):
+                return name
+            withdraw(jar, dot, mine)
+        name = jobname.next_name(name)
+
+
+def leave_queue(directory: str, name: str, mine: str, jar: Jar) -> None:
+    """Withdraw what `hold_in_queue` reserved."""
+    withdraw(jar, os.path.join(directory, layout.dot_name(name)), mine)
+
+
+def hold_final(jar: Jar, name: str, mine: str, bad: bool, output: bool, detour: Callable[[str], None]) -> str:
+    """Reserve a final name in completed/ that is free in failed/ and logs/ too. Returns the name held.
+
+    `bad`: the job ended badly and will be linked in failed/. `output`: there is something to move to logs/.
+    `detour(next)` is called before any name but the first is tried, so that a redo can find its way.
+    """
+    while True:
+        path = os.path.join(jar.completed, name)
+        fresh = fslook.link_text(path) != mine
+        if fsops.link(mine, path):
+            if not _is_taken(jar, name, bad, output or fresh):
+                return name
+            withdraw(jar, path, mine)
+        name = jobname.next_name(name)
+        detour(name)
+
+
+def leave_final(jar: Jar, name: str, mine: str) -> None:
+    """Withdraw what `hold_final` reserved."""
+    withdraw(jar, os.path.join(jar.completed, name), mine)
+
+
+def _is_taken(jar: Jar, name: str, bad: bool, log_matters: bool) -> bool:
+    found = fslook.status(jar.failed, name)
+    if found is not None:
+        # A link is mine from an earlier try when I end badly; under a job that ended well it would be a lie.
+        if not stat.S_ISLNK(found.st_mode) or not bad:
+            return True
+    return log_matters and fslook.is_there(jar.logs, name)
+
+
+def withdraw(jar: Jar, path: str, mine: str) -> bool:
+    """Give up the reservation at `path`, if it is mine; True when it is gone."""
+    # The dead worker's text is used by its recoverers too, so the name has to say who looks, and when.
+    aside = jar.aside(f"{mine[len(PREFIX):]}.{os.getpid()}.{time.monotonic_ns()}")
+    return fsops.withdraw(path, mine, aside)
+
+
+def void(jar: Jar, name: str, mine: str, attempt: str) -> None:
+    """Undo what a dead owner prepared under completed/NAME and did not commit: link in failed/, log, reservation."""
+    if fslook.link_text(os.path.join(jar.completed, name)) != mine:
+        return
+    drop_failed_link(jar, name)
+    if fslook.is_there(jar.logs, name):
+        fsops.move(jar.log(name), jar.log(name, attempt))
+    leave_final(jar, name, mine)
+
+
+def drop_failed_link(jar: Jar, name: str) -> None:
+    """Remove the link in failed/ that says that completed/NAME ended badly."""
+    path = os.path.join(jar.failed, name)
+    if fslook.link_text(path) == layout.failed_link(name):
+        fsops.remove(path)
+
+
+def finish_clean(jar: Jar, name: str) -> None:
+    """Remove what belongs to a job that `moves.clean` has taken out of sight; may be repeated."""
+    drop_failed_link(jar, name)
+    fsops.remove(jar.cleaned(name))
