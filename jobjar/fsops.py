@@ -274,6 +274,16 @@ def touch(path: str, mode: int = 0o644) -> None:
     os.utime(path)
 
 
+def server_now(directory: str) -> float:
+    """The file server's clock, in seconds since the epoch, by a short-lived dot file in `directory`."""
+    path = os.path.join(directory, f".now.{os.uname().nodename}.{os.getpid()}")
+    touch(path)
+    try:
+        return fslook.status(directory, os.path.basename(path)).st_mtime
+    finally:
+        remove(path)
+
+
 def sync_file_system(path: str) -> None:
     """Bring all that was written to the file system of `path` to the disk: one wait for many files."""
     import ctypes

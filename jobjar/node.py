@@ -91,7 +91,7 @@ def verdict(other: Identity, me: Identity, beat_age: float | None = None) -> str
 def is_dead_nonce(process: str, text: str, me: Identity) -> bool:
     """Whether the process NODE.PID that carried this nonce (or an attempt id made of it) is provably gone."""
     node, _, pid = process.rpartition(".")
-    binding, dash, rest = text.partition("-")
+    binding, dash, rest = text.removeprefix("none-").partition("-")
     ticks = rest.partition("-")[0]
     if node != me.node or not dash or not pid.isdigit() or binding != nonce(me).partition("-")[0]:
         return False

@@ -1,0 +1,136 @@
+"""A worker's directory: how it comes into being, what it says of its owner, how it is left.
+
+It appears complete or not at all, and `claims/` in it is made once and never again. docs/PROTOCOL.md section 5.
+"""
+
+import json
+import os
+from collections import namedtuple
+
+from jobjar import fslook, fsops, layout, node
+from jobjar.errors import Fenced, JobJarError
+from jobjar.layout import Jar
+from jobjar.node import Identity
+
+# What worker.json says; `extra` holds the keys that are no part of the identity.
+Record = namedtuple("Record", "worker identity nonce extra")
+
+
+def write(jar: Jar, me: Identity, extra: dict) -> bool:
+    """Make the directory NODE.PID, complete; False when another process holds the name.
+
+    On return the worker may own jobs, so anybody who finds it dead will recover it.
+    """
+    owner, nonce = node.owner(me), node.nonce(me)
+    draft = os.path.join(jar.limbo, f".{owner}.{nonce}")
+    # RACE: only a process with my pid and my start can have made it, which is me, interrupted.
+    fsops.remove_tree(draft)
+    fsops.make_directory(draft, 0o755)
+    text = json.dumps({**me._asdict(), "nonce": nonce, **extra}, indent=1) + "\n"
+    fsops.create(os.path.join(draft, "worker.json"), text.encode(), 0o644)
+    fsops.make_directory(os.path.join(draft, layout.CLAIMS), 0o755)
+    fsops.make_directory(os.path.join(draft, "orders"), 0o755)
+    fsops.sync_directory(draft)
+    if _publish(draft, jar.worker(owner), nonce):
+        fsops.sync_directory(jar.workers)
+        return True
+    fsops.remove_tree(draft)
+    return False
+
+
+def _publish(draft: str, target: str, nonce: str) -> bool:
+    if os.path.isdir(target):
+        return False
+    try:
+        # RACE: a target that was made since has claims/ in it, so the rename refuses it.
+        fsops.rename(draft, target)
+        return True
+    except OSError:
+        # NFS: the reply may have been lost; my own nonce in the target says so.
+        record = read_directory(target)
+        if record is not None and record.nonce == nonce:
+            return True
+        if record is None and not os.path.isdir(target):
+            raise
+        return False
+
+
+def probe(jar: Jar, owner: str) -> None:
+    """Prove that limbo/, claims/ and completed/ are one file system, by moving a file of one's own through them."""
+    name = layout.PROBE + owner
+    stations = [os.path.join(d, name) for d in (jar.limbo, jar.claims(owner), jar.completed)]
+    fsops.touch(stations[0])
+    fsops.move(stations[0], stations[1])
+    fsops.move(stations[1], stations[2])
+    fsops.remove(stations[2])
+
+
+def clear_probe(jar: Jar, owner: str) -> None:
+    """Remove what a registration that was interrupted left in limbo/ and completed/."""
+    for directory in (jar.limbo, jar.completed):
+        fsops.remove(os.path.join(directory, layout.PROBE + owner))
+
+
+def read(jar: Jar, worker: str) -> Record | None:
+    """What the worker's directory says of its owner; None when it says nothing that can be understood."""
+    return read_directory(jar.worker(worker))
+
+
+def read_directory(directory: str) -> Record | None:
+    """As `read`, for a directory of any name."""
+    try:
+        with open(os.path.join(directory, "worker.json"), encoding="utf-8") as file:
+            data = json.load(file)
+        identity = Identity(*(data.pop(field) for field in Identity._fields))
+        return Record(f"{identity.node}.{identity.pid}", identity, data.pop("nonce"), data)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def workers(jar: Jar, of: str | None = None) -> list[str]:
+    """The names of all workers' directories, or of those on the node `of`; also of workers that have left."""
+    found = []
+    for name in fslook.names(jar.workers):
+        parts = layout.split_worker(name)
+        if parts and of in (None, parts[0]):
+            found.append((parts, name))
+    return [name for _, name in sorted(found)]
+
+
+def verdict(jar: Jar, record: Record, me: Identity) -> str:
+    """ALIVE or DEAD, with proof, else UNKNOWN."""
+    if record.identity.boot == me.boot or record.identity.node != me.node:
+        return node.verdict(record.identity, me)
+    beat = fslook.status(jar.worker(record.worker), "beat")
+    age = fsops.server_now(jar.limbo) - beat.st_mtime if beat else node.BEAT_VETO
+    return node.verdict(record.identity, me, age)
+
+
+def owns_jobs(jar: Jar, worker: str) -> bool:
+    """Whether the worker, or whoever fenced it, may still be responsible for jobs."""
+    try:
+        names = fslook.names(jar.worker(worker))
+    except FileNotFoundError:
+        return False
+    return any(name == layout.CLAIMS or name.startswith(layout.RECOVERING) for name in names)
+
+
+def set_aside(jar: Jar, worker: str, token: str) -> bool:
+    """Rename a directory that owns nothing to NODE.PID.old-TOKEN, so that its name is free; True when it is."""
+    return fsops.move(jar.worker(worker), jar.worker(f"{worker}.old-{token}"))
+
+
+def leave(jar: Jar, worker: str) -> None:
+    """Remove claims/, which says that the worker owns nothing any more; the rest of its directory stays.
+
+    JobJarError when a job is inside; Fenced when claims/ is gone already.
+    """
+    claims = jar.claims(worker)
+    try:
+        names = fslook.names(claims)
+    except FileNotFoundError:
+        raise Fenced(f"{claims} is gone: this worker has been declared dead") from None
+    for name in names:
+        fsops.remove_directory(os.path.join(claims, name))
+    if not fsops.remove_directory(claims):
+        raise JobJarError(f"{claims} is not empty: `recover_stranded` brings back what is in it")
