@@ -56,10 +56,9 @@ def _logins(text: str) -> tuple[str, ...]:
 
 
 def _node(text: str) -> str:
-    if text.startswith((".", "-")) or "/" in text or ":" in text or not text.isprintable():
-        raise UsageError(f"{text!r} cannot name a node: leave out '/', ':' and a '.' or '-' at the beginning")
-    if not text or any(c.isspace() for c in text):
-        raise UsageError(f"{text!r} cannot name a node: use a word without blanks")
+    # ":" stands behind the node in reservations and jobspecs. Of all blanks only " " is printable.
+    if text[0] in ".-" or not text.isprintable() or any(c in "/: " for c in text):
+        raise UsageError(f"{text!r} cannot name a node: leave out blanks, '/', ':' and a '.' or '-' at the beginning")
     if len(text.encode("utf-8", "surrogateescape")) > NODE_MAX:
         raise UsageError(f"{text[:20]!r}… is longer than {NODE_MAX} bytes: use a shorter name for the node")
     return text
@@ -94,7 +93,7 @@ def _boolean(text: str) -> bool:
     return WORDS[text.lower()]
 
 
-# `default` is text, as a file would say it; None is worked out in _worked_out. `parse` raises UsageError.
+# `default` is text, as a file would say it, None when it is worked out in read(). `parse` raises UsageError.
 Key = namedtuple("Key", "attribute default unit meaning parse show")
 
 KEYS = {
@@ -159,18 +158,20 @@ def read(overrides: Mapping[str, str] | None = None, environ: Mapping[str, str] 
     warn = warn or _print_warning
     report = _refuse if strict else warn
     top = installation()
+    defaults = {"JJ_HOME": (top, DEFAULT)} if top else {}
     layers = [
-        {key: (text, GIVEN) for key, text in (overrides or {}).items()},
+        _known({key: (text, GIVEN) for key, text in (overrides or {}).items()}, report),
         {key: (environ[key], ENVIRONMENT) for key in KEYS if environ.get(key)},
-        _personal(environ),
-        _file_layer(f"{top}/{FILE}") if top else {},
+        _known(_personal(environ), report),
+        _known(_file_layer(f"{top}/{FILE}"), report) if top else {},
+        defaults,
     ]
-    home = _settle("JJ_HOME", layers, top)[0]
+    home, _ = _settle("JJ_HOME", layers)
+    defaults["JJ_WORKER_HOME"] = (f"{home}/workers", DEFAULT)
+    # A jar at the top of a checkout has the installation's file for its own, which may well say JJ_HOME.
     if not (top and _same(home, top)):
-        layers.insert(3, _jar_layer(home, warn))
-    for layer in layers:
-        _check_known(layer, report)
-    settled = {key: _settle(key, layers, f"{home}/workers" if key == "JJ_WORKER_HOME" else top) for key in KEYS}
+        layers.insert(3, _known(_jar_layer(home, warn), report))
+    settled = {key: _settle(key, layers) for key in KEYS}
     return Settings({KEYS[key].attribute: value for key, (value, _) in settled.items()},
                     {key: where for key, (_, where) in settled.items()})
 
@@ -208,22 +209,31 @@ def _login_directory(environ: Mapping[str, str]) -> str:
 
 def _personal(environ: Mapping[str, str]) -> Layer:
     file = personal_file(environ)
-    if environ.get("JJ_CONFIG_FILE") and not os.path.exists(file):
+    text = _text(file)
+    if text is None and environ.get("JJ_CONFIG_FILE"):
         raise UsageError(f"JJ_CONFIG_FILE (environment): {file} does not exist: make the file or unset the variable")
-    return _file_layer(file)
+    return _layer(text, file)
 
 
 def _file_layer(file: str) -> Layer:
+    return _layer(_text(file), file)
+
+
+def _layer(text: str | None, file: str) -> Layer:
+    entries = inifile.parse(text or "", file)
+    return {key: (value, f"{file} line {line}") for key, (value, line) in entries.items()}
+
+
+def _text(file: str) -> str | None:
     try:
-        # Paths need not be UTF-8: what is not comes out of surrogateescape as the same bytes.
+        # Paths need not be UTF-8: surrogateescape gives such bytes back unchanged.
         with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-            text = stream.read()
+            return stream.read()
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return None
     except (PermissionError, IsADirectoryError) as error:
         raise UsageError(f"{file} cannot be read ({error.strerror}): make it a file that you may read,"
                          " or take it away") from None
-    return {key: (value, f"{file} line {line}") for key, (value, line) in inifile.parse(text, file).items()}
 
 
 def _jar_layer(home: str, warn: Callable[[str], None]) -> Layer:
@@ -237,15 +247,18 @@ def _jar_layer(home: str, warn: Callable[[str], None]) -> Layer:
 def _same(one: str, other: str) -> bool:
     try:
         return one == other or os.path.samefile(one, other)
-    except OSError:
+    except (OSError, ValueError):
+        # It does not exist, or could not: a NUL in the name.
         return False
 
 
-def _settle(key: str, layers: list[Layer], found: str | None) -> tuple[object, str]:
-    text, where = next((layer[key] for layer in layers if key in layer), (KEYS[key].default, DEFAULT))
+def _settle(key: str, layers: list[Layer]) -> tuple[object, str]:
+    default = KEYS[key].default
+    text, where = next((layer[key] for layer in layers if key in layer), (default, DEFAULT))
     if text is None:
-        text = _worked_out(key, found)
-    if not text and where != DEFAULT and KEYS[key].default != "":
+        text = _worked_out(key)
+    # Only a list may be empty: that takes back what a lower layer says.
+    if not text and default != "":
         raise UsageError(f"{key} ({where}) is empty: give it a value or remove it")
     try:
         return KEYS[key].parse(text), where
@@ -253,12 +266,10 @@ def _settle(key: str, layers: list[Layer], found: str | None) -> tuple[object, s
         raise UsageError(f"{key} ({where}): {error}") from None
 
 
-def _worked_out(key: str, found: str | None) -> str:
+def _worked_out(key: str) -> str:
     if key == "JJ_NODE":
         return _own_name()
-    if found is None:
-        raise UsageError("JJ_HOME is not set, so there is no jar to work with: make one with 'jobjar init' or set JJ_HOME")
-    return found
+    raise UsageError("JJ_HOME is not set, so there is no jar to work with: make one with 'jobjar init' or set JJ_HOME")
 
 
 def _own_name() -> str:
@@ -268,10 +279,11 @@ def _own_name() -> str:
     return name
 
 
-def _check_known(layer: Layer, report: Callable[[str], None]) -> None:
+def _known(layer: Layer, report: Callable[[str], None]) -> Layer:
     for key, (_, where) in layer.items():
         if key not in KEYS:
             report(f"{where}: {key} is no setting: {_advice(key)}")
+    return layer
 
 
 def _advice(key: str) -> str:

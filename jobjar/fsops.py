@@ -130,13 +130,13 @@ def remove(path: str) -> bool:
 
 
 def remove_directory(path: str) -> bool:
-    """rmdir; True when it is gone, False when something is in it."""
+    """rmdir; True when it is gone, False when something is in it or it is no directory."""
     try:
         os.rmdir(path)
     except FileNotFoundError:
         pass
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR):
             return False
         raise
     return True

@@ -30,6 +30,7 @@ def write(jar: Jar, me: Identity, extra: dict) -> bool:
     fsops.create(os.path.join(draft, "worker.json"), text.encode(), 0o644)
     fsops.make_directory(os.path.join(draft, layout.CLAIMS), 0o755)
     fsops.make_directory(os.path.join(draft, "orders"), 0o755)
+    fsops.touch(os.path.join(draft, "beat"))
     fsops.sync_directory(draft)
     if _publish(draft, jar.worker(owner), nonce):
         fsops.sync_directory(jar.workers)
