@@ -1,0 +1,123 @@
+"""Waiting cheaply and waking at once: signals, ended children, and inotify where the kernel has it.
+
+inotify is only ever a hint: on a network it sees what this node does and nothing else, so every look that it would
+have saved is also made by the clock.
+"""
+
+import ctypes
+import errno
+import os
+import select
+import signal
+import struct
+from collections.abc import Iterable
+
+_ATTRIB, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x4, 0x40, 0x80, 0x100, 0x200
+_DELETE_SELF, _MOVE_SELF, _IGNORED, _ONLYDIR, _ONESHOT = 0x400, 0x800, 0x8000, 0x01000000, 0x80000000
+_CLOEXEC, _NONBLOCK = 0o2000000, 0o4000
+_HEAD = struct.Struct("iIII")
+
+
+class Watch:
+    """Tells in which directories something has appeared. Without inotify it is silent."""
+
+    def __init__(self) -> None:
+        self.handle: int | None = None
+        self._directories: dict[int, str] = {}
+        self._filters: dict[str, frozenset[str]] = {}
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        if hasattr(self._libc, "inotify_init1"):
+            handle = self._libc.inotify_init1(_CLOEXEC | _NONBLOCK)
+            # Each user has a limited number of instances; without one the clock has to do.
+            self.handle = handle if handle >= 0 else None
+
+    def once(self, directory: str) -> None:
+        """Report the next thing that appears in `directory`, or that it appears itself when it is not there."""
+        while not self._add(directory, _ATTRIB | _MOVED_TO | _CREATE | _ONESHOT) and len(directory) > 1:
+            directory = os.path.dirname(directory)
+
+    def always(self, directory: str, names: Iterable[str]) -> None:
+        """Report every coming and going of these names in `directory`; a name that ends in a dot is a beginning."""
+        self._filters[directory] = frozenset(names)
+        self._add(directory, _MOVED_TO | _MOVED_FROM | _CREATE | _DELETE)
+
+    def _add(self, directory: str, mask: int) -> bool:
+        if self.handle is None:
+            return True
+        mask |= _DELETE_SELF | _MOVE_SELF | _ONLYDIR
+        wd = self._libc.inotify_add_watch(self.handle, os.fsencode(directory), ctypes.c_uint32(mask))
+        if wd >= 0:
+            self._directories[wd] = directory
+        return wd >= 0 or ctypes.get_errno() not in (errno.ENOENT, errno.ENOTDIR)
+
+    def read(self) -> set[str]:
+        """The directories in which something has happened since the last call."""
+        changed: set[str] = set()
+        while self.handle is not None:
+            try:
+                data = os.read(self.handle, 65536)
+            except BlockingIOError:
+                break
+            self._take(data, changed)
+        return changed
+
+    def _take(self, data: bytes, changed: set[str]) -> None:
+        at = 0
+        while at < len(data):
+            wd, mask, _, length = _HEAD.unpack_from(data, at)
+            at += _HEAD.size + length
+            name = os.fsdecode(data[at - length:at].rstrip(b"\0"))
+            directory = self._directories.get(wd)
+            if mask & _IGNORED:
+                self._directories.pop(wd, None)
+            elif directory is not None and self._matters(directory, name):
+                changed.add(directory)
+
+    def _matters(self, directory: str, name: str) -> bool:
+        wanted = self._filters.get(directory)
+        return wanted is None or not name or name in wanted or name.partition(".")[0] + "." in wanted
+
+
+class Bell:
+    """Wakes a sleeping worker. Counts the requests to end; at most one in a process."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.requests_to_end = 0
+        self._changed: set[str] = set()
+        self._inner, outer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self._inner, select.POLLIN)
+        if watch.handle is not None:
+            self._poll.register(watch.handle, select.POLLIN)
+        signal.set_wakeup_fd(outer, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        for number in (signal.SIGCHLD, signal.SIGUSR1):
+            signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _end(self, *_: object) -> None:
+        self.requests_to_end += 1
+
+    def wait(self, seconds: float) -> None:
+        """Sleep for at most `seconds`; a signal, an ended child or a watched directory ends it at once."""
+        for handle, _ in self._poll.poll(max(0, round(seconds * 1000 + 0.5))):
+            if handle == self._inner:
+                self._drain()
+            else:
+                self._changed |= self.watch.read()
+
+    def _drain(self) -> None:
+        try:
+            while os.read(self._inner, 4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    def changed(self) -> set[str]:
+        """The watched directories that have reported since the last call; asks the kernel once more."""
+        if self.watch.handle is not None:
+            self._changed |= self.watch.read()
+        changed, self._changed = self._changed, set()
+        return changed
