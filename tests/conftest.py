@@ -1,0 +1,84 @@
+"""What holds for every test: a clean environment, no use of the checkout's own jar, and no process left behind."""
+
+import os
+import sys
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, TOP)
+
+from support import jars, processes  # noqa: E402
+
+from jobjar import layout  # noqa: E402
+
+JAR_OF_THE_CHECKOUT = [os.path.join(TOP, name) for name in (*layout.DIRECTORIES, "workers", "FORMAT")]
+
+# What the crash tests have to say at the end: one line each.
+figures: list[str] = []
+
+
+def pytest_sessionstart():
+    processes.become_subreaper()
+    sys.addaudithook(_refuse_the_checkout)
+
+
+CHANGES = {"os.rename", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.remove"}
+
+
+def _refuse_the_checkout(event, arguments):
+    if event not in CHANGES:
+        return
+    for path in arguments[:2]:
+        if isinstance(path, str) and path.startswith(TOP):
+            if any(path == taboo or path.startswith(taboo + "/") for taboo in JAR_OF_THE_CHECKOUT):
+                raise AssertionError(f"a test is about to change the checkout's own jar: {event} {path}")
+
+
+def _checkout():
+    return {path: os.stat(path).st_mtime_ns for path in JAR_OF_THE_CHECKOUT if os.path.exists(path)}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch, tmp_path_factory):
+    """HOME is empty and no JJ_ variable is set: nobody's settings reach a test."""
+    home = tmp_path_factory.mktemp("home")
+    for key in [key for key in os.environ if key.startswith("JJ_")]:
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("HOME", str(home))
+    return home
+
+
+@pytest.fixture(autouse=True)
+def tidy(clean_environment):
+    """A test that leaves a process running, or that used the jar of this checkout, fails."""
+    before = _checkout()
+    mine = {child.pid for child in processes.children()}
+    yield
+    left = [child for child in processes.children() if child.pid not in mine]
+    names = [processes.describe(child) for child in left]
+    processes.kill(left)
+    assert not left, f"the test left processes behind: {names}"
+    assert _checkout() == before, "the jar of this checkout was used: give the program JJ_HOME or --home"
+
+
+@pytest.fixture
+def jar(tmp_path):
+    """A new, empty jar."""
+    return jars.make(tmp_path / "jar")
+
+
+@pytest.fixture
+def report():
+    """Takes lines that are printed when all tests have ended."""
+    return figures.append
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in figures:
+        terminalreporter.write_line(line)
+    skipped = terminalreporter.stats.get("skipped", [])
+    terminalreporter.write_line(f"skipped: {len(skipped)}")
+    for one in skipped:
+        reason = one.longrepr[2] if isinstance(one.longrepr, tuple) else str(one.longrepr)
+        terminalreporter.write_line(f"  {one.nodeid}: {reason.removeprefix('Skipped: ')}")

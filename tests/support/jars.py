@@ -1,0 +1,81 @@
+"""Jars to play with: builders, and `tree`, which shows a jar as a dict."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jobjar import fsops, layout
+from jobjar.layout import Jar, Place
+
+FAST = "/dev/shm"
+
+
+def make(home: str) -> Jar:
+    """A new jar at `home`."""
+    return layout.create_jar(str(home))
+
+
+@contextmanager
+def workplace() -> Iterator[str]:
+    """A directory for jars that are made by the thousand: in memory where that is possible; removed afterwards."""
+    is_fast = os.path.isdir(FAST) and os.access(FAST, os.W_OK)
+    path = tempfile.mkdtemp(prefix="jobjar-test-", dir=FAST if is_fast else None)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def script(word: str, body: str = "") -> str:
+    """The text of a job that is told from all others by `word`."""
+    return f"#!/bin/sh\n# job {word}\n{body}\n"
+
+
+def put(jar: Jar, place: Place, word: str | None = None, body: str = "") -> Place:
+    """A job at `place`, whose category is made when needed; `word` (else its name) is its identity. The place."""
+    path = jar.path(place)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    return write(path, script(word or place.name, body)) and place
+
+
+def write(path: str, text: str, mode: int = 0o700) -> str:
+    """A new file; returns its path."""
+    with open(path, "x", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, mode)
+    return path
+
+
+def read(path: str) -> str:
+    """The text of a file."""
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def tree(jar: Jar | str) -> dict[str, str | None]:
+    """Everything in a jar, path → a file's text, "-> text" of a link, None of an empty directory."""
+    top = jar if isinstance(jar, str) else jar.home
+    found: dict[str, str | None] = {}
+    for directory, names, files in os.walk(top):
+        for name in files + [name for name in names if os.path.islink(os.path.join(directory, name))]:
+            path = os.path.join(directory, name)
+            found[os.path.relpath(path, top)] = "-> " + os.readlink(path) if os.path.islink(path) else read(path)
+        if not names and not files:
+            found[os.path.relpath(directory, top)] = None
+    return found
+
+
+def files(jar: Jar) -> dict[str, str]:
+    """What `tree` shows without empty directories and FORMAT."""
+    return {path: text for path, text in tree(jar).items() if text is not None and path != "FORMAT"}
+
+
+def worker(jar: Jar, name: str, *categories: str) -> str:
+    """The directory of a worker as registration leaves it, without worker.json; returns its claims/."""
+    fsops.make_directory(jar.worker(name))
+    fsops.make_directory(jar.claims(name))
+    for category in categories:
+        fsops.make_directory(os.path.join(jar.claims(name), category))
+    return jar.claims(name)
