@@ -6,11 +6,14 @@ every complaint says which line or variable is to be mended. KEYS is the only li
 """
 
 import os
-from collections import namedtuple
-from collections.abc import Callable, Mapping
 
 from jobjar import inifile, jobname, quantities
 from jobjar.errors import UsageError
+
+# For annotations alone: to import collections takes longer than all of this package that submit_job needs.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 GIVEN = "set in Python or on the command line"
 ENVIRONMENT = "environment"
@@ -20,7 +23,6 @@ FILE = "config.ini"
 # What machines are called that nobody has named: all of them would be one node.
 NAMELESS = ("localhost", "localhost.localdomain", "(none)")
 NODE_MAX = 200
-WORDS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
 
 # One layer: key → (what was written, where it was written).
 Layer = dict[str, tuple[str, str]]
@@ -29,14 +31,10 @@ Layer = dict[str, tuple[str, str]]
 def _path(text: str) -> str:
     if not text.startswith("/"):
         raise UsageError(f"{text!r} is not an absolute path: write it out from the first '/'")
-    if _has_control_characters(text):
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
         raise UsageError(f"{text!r} contains a control character: use a directory of another name")
     # Not normpath: ".." behind a symbolic link means something else than it looks like.
     return "/" + "/".join(part for part in text.split("/") if part not in ("", "."))
-
-
-def _has_control_characters(text: str) -> bool:
-    return any(ord(c) < 32 or ord(c) == 127 for c in text)
 
 
 def _words(text: str) -> list[str]:
@@ -71,13 +69,8 @@ def _pause(text: str) -> float:
     return seconds
 
 
-def _whole(least: int) -> Callable[[str], int]:
-    def check(text: str) -> int:
-        # int() alone would take "1_000" and other scripts' digits.
-        if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) < least:
-            raise UsageError(f"{text!r} is not a whole number from {least} to 999999999: write one in digits")
-        return int(text)
-    return check
+def _at_least_one(text: str) -> int:
+    return quantities.parse_count(text, 1)
 
 
 def _log_size(text: str) -> int:
@@ -87,28 +80,33 @@ def _log_size(text: str) -> int:
     return size
 
 
-def _boolean(text: str) -> bool:
-    if text.lower() not in WORDS:
-        raise UsageError(f"{text!r} is neither yes nor no: write one of {', '.join(WORDS)}")
-    return WORDS[text.lower()]
+class Key:
+    """One setting: its attribute in Settings, and what KEYS says of it.
 
+    `default` is text, as a file would say it; None when read() works it out. `parse` makes the value of a text or
+    raises UsageError; `show` makes the text of a value.
+    """
 
-# `default` is text, as a file would say it, None when it is worked out in read(). `parse` raises UsageError.
-Key = namedtuple("Key", "attribute default unit meaning parse show")
+    def __init__(self, attribute: str, default: str | None, unit: str, meaning: str,
+                 parse: "Callable[[str], object]", show: "Callable[[object], str]") -> None:
+        self.attribute, self.default, self.unit = attribute, default, unit
+        self.meaning, self.parse, self.show = meaning, parse, show
+
 
 KEYS = {
     "JJ_HOME": Key("home", None, "an absolute path", "the directory of the jar", _path, str),
     "JJ_WORKER_HOME": Key("worker_home", None, "an absolute path",
                           "the parent of the workers' directories, on the same file system", _path, str),
     "JJ_CATEGORIES": Key("categories", "", "names, in order",
-                         "the categories that workers look into after the one named as their node", _categories, " ".join),
+                         "the categories that workers look into after the one named as their node",
+                         _categories, " ".join),
     "JJ_PAUSE_TIME": Key("pause_time", "60", "seconds, or 5m, 1h30m",
                          "how long a paused or idle worker sleeps at most", _pause, quantities.format_duration),
     "JJ_MAX_WORKERS": Key("max_workers", "4", "a whole number",
-                          "how many workers check_workers keeps running on a node", _whole(0), str),
+                          "how many workers check_workers keeps running on a node", quantities.parse_count, str),
     "JJ_NODE": Key("node", None, "a name", "what this computer is called in the jar", _node, str),
     "JJ_MAX_ATTEMPTS": Key("max_attempts", "3", "a whole number",
-                           "how many times a job is begun in all when its workers die", _whole(1), str),
+                           "how many times a job is begun in all when its workers die", _at_least_one, str),
     "JJ_ORDER_TIME": Key("order_time", "5", "seconds, or 5m, 1h30m",
                          "how often a worker looks for orders while a job runs", _pause, quantities.format_duration),
     "JJ_MAX_LOG": Key("max_log", "1G", "bytes, or 100K, 1.5M, 2G",
@@ -116,7 +114,7 @@ KEYS = {
     "JJ_TRUSTED_USERS": Key("trusted_users", "", "logins",
                             "whose jobs a worker runs besides those of its own user", _logins, " ".join),
     "JJ_ALLOW_ROOT": Key("allow_root", "no", "yes or no",
-                         "whether workers may run as root", _boolean, lambda value: "yes" if value else "no"),
+                         "whether workers may run as root", quantities.parse_boolean, quantities.format_boolean),
 }
 
 
@@ -146,8 +144,8 @@ class Settings:
         return self._sources[key]
 
 
-def read(overrides: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None, strict: bool = True,
-         warn: Callable[[str], None] | None = None) -> Settings:
+def read(overrides: "Mapping[str, str] | None" = None, environ: "Mapping[str, str] | None" = None,
+         strict: bool = True, warn: "Callable[[str], None] | None" = None) -> Settings:
     """The settings in force; UsageError says what to mend and where.
 
     `overrides` are Python setters and command line options, key → text (JJ_MAX_WORKERS is the callers' business: the
@@ -184,7 +182,7 @@ def installation() -> str | None:
     return top if os.path.isdir(f"{top}/bin") and any(marks) else None
 
 
-def personal_file(environ: Mapping[str, str]) -> str:
+def personal_file(environ: "Mapping[str, str]") -> str:
     """The path of the personal configuration file, whether it exists or not."""
     chosen = environ.get("JJ_CONFIG_FILE")
     if not chosen:
@@ -195,7 +193,7 @@ def personal_file(environ: Mapping[str, str]) -> str:
     return chosen
 
 
-def _login_directory(environ: Mapping[str, str]) -> str:
+def _login_directory(environ: "Mapping[str, str]") -> str:
     home = environ.get("HOME", "")
     if home.startswith("/"):
         return home.rstrip("/")
@@ -207,7 +205,7 @@ def _login_directory(environ: Mapping[str, str]) -> str:
         return ""
 
 
-def _personal(environ: Mapping[str, str]) -> Layer:
+def _personal(environ: "Mapping[str, str]") -> Layer:
     file = personal_file(environ)
     text = _text(file)
     if text is None and environ.get("JJ_CONFIG_FILE"):
@@ -236,7 +234,7 @@ def _text(file: str) -> str | None:
                          " or take it away") from None
 
 
-def _jar_layer(home: str, warn: Callable[[str], None]) -> Layer:
+def _jar_layer(home: str, warn: "Callable[[str], None]") -> Layer:
     layer = _file_layer(f"{home}/{FILE}")
     named, where = layer.pop("JJ_HOME", (home, ""))
     if not _same(named, home):
@@ -279,7 +277,7 @@ def _own_name() -> str:
     return name
 
 
-def _known(layer: Layer, report: Callable[[str], None]) -> Layer:
+def _known(layer: Layer, report: "Callable[[str], None]") -> Layer:
     for key, (_, where) in layer.items():
         if key not in KEYS:
             report(f"{where}: {key} is no setting: {_advice(key)}")

@@ -1,4 +1,4 @@
-"""Durations in seconds and sizes in bytes, as people write them.
+"""Durations in seconds, sizes in bytes, counts, yes and no, as people write them.
 
 Pure. What `format_…` writes, `parse_…` reads back as the same number (durations to the millisecond).
 """
@@ -9,6 +9,9 @@ from jobjar.errors import UsageError
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 BYTES = {"P": 1024**5, "T": 1024**4, "G": 1024**3, "M": 1024**2, "K": 1024}
 
+BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
+
+COUNT_MAX = 999_999_999
 # Beyond these, sleep() and the system's limits overflow.
 DURATION_MAX = 36500 * 86400
 SIZE_MAX = 2**63 - 1
@@ -67,6 +70,26 @@ def parse_size(text: str) -> int:
     if size > SIZE_MAX:
         raise UsageError(f"{text!r} is more than any file system holds: write a smaller size")
     return size
+
+
+def parse_count(text: str, least: int = 0) -> int:
+    """The whole number in `text`, not below `least`; UsageError says what is wrong with it."""
+    # int() alone would take "1_000" and other scripts' digits.
+    if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) < least:
+        raise UsageError(f"{text!r} is not a whole number from {least} to {COUNT_MAX}: write one in digits")
+    return int(text)
+
+
+def parse_boolean(text: str) -> bool:
+    """Whether `text` means yes; UsageError unless it is one of BOOLEANS, in capitals or not."""
+    if text.lower() not in BOOLEANS:
+        raise UsageError(f"{text!r} is neither yes nor no: write one of {', '.join(BOOLEANS)}")
+    return BOOLEANS[text.lower()]
+
+
+def format_boolean(value: bool) -> str:
+    """The word that parse_boolean reads back: yes or no."""
+    return "yes" if value else "no"
 
 
 def format_duration(seconds: float) -> str:
