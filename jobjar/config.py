@@ -55,7 +55,7 @@ def _logins(text: str) -> tuple[str, ...]:
 
 def _node(text: str) -> str:
     # ":" stands behind the node in reservations and jobspecs. Of all blanks only " " is printable.
-    if text[0] in ".-" or not text.isprintable() or any(c in "/: " for c in text):
+    if not text or text[0] in ".-" or not text.isprintable() or any(c in "/: " for c in text):
         raise UsageError(f"{text!r} cannot name a node: leave out blanks, '/', ':' and a '.' or '-' at the beginning")
     if len(text.encode("utf-8", "surrogateescape")) > NODE_MAX:
         raise UsageError(f"{text[:20]!r}… is longer than {NODE_MAX} bytes: use a shorter name for the node")

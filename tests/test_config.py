@@ -185,6 +185,12 @@ def test_a_computer_without_a_name_of_its_own_must_be_given_one(tmp_path, monkey
     assert read(tmp_path, {"JJ_HOME": "/j"}).node == "rain"
 
 
+@pytest.mark.parametrize("key", [key for key, row in config.KEYS.items() if row.default != ""])
+def test_nothing_at_all_is_refused_by_every_parser_but_those_of_lists(key):
+    with pytest.raises(UsageError, match="^''"):
+        config.KEYS[key].parse("")
+
+
 def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path):
     file = personal(tmp_path, "", "jj_pausetime: 3")
     assert complaint(tmp_path) == f"{file} line 3: jj_pausetime is no setting: did you mean JJ_PAUSE_TIME?"
