@@ -1,0 +1,216 @@
+"""From the words of a command line to an exit status: the dispatcher, and the one error boundary.
+
+Invariant: only the module of the command that was called is imported, and whatever a person can mend comes out as one
+sentence on stderr. A command is a module of `jobjar.commands` with NAME, HELP, add_options(parser) and
+run(options, settings) -> exit status; NEEDS_SETTINGS = False lets it run where no jar is configured yet (run() then
+gets None), and STRICT = False lets unknown settings pass with a warning.
+"""
+
+import errno
+import os
+import sys
+
+from jobjar.errors import JobJarError, UsageError
+from jobjar.options import Options, Parser, table
+
+JOBJAR = "jobjar"
+
+# Subcommand of jobjar → its module in jobjar/commands/, and its program in bin/ if it has one.
+COMMANDS = {
+    "submit": ("submit", "submit_job"),
+    "unique-job-name": ("unique_job_name", "unique_job_name"),
+    "start-worker": ("start_worker", "start_worker"),
+    "check-workers": ("check_workers", "check_workers"),
+    "stop-worker": ("stop_worker", "stop_worker"),
+    "pause-worker": ("pause_worker", "pause_worker"),
+    "unpause-worker": ("unpause_worker", "unpause_worker"),
+    "status": ("status", "system_status"),
+    "recover-stranded": ("recover_stranded", "recover_stranded"),
+    "drain": ("drain", None),
+    "undrain": ("undrain", None),
+    "init": ("init", None),
+    "config": ("config", None),
+}
+PROGRAMS = {program: module for module, program in COMMANDS.values() if program}
+
+EXIT_STATUS = ("exit status: 0 yes or done, 1 no or failed, 2 wrong use, 3 no such job or worker,"
+               " 75 not now (no space, for example): try again later, 130 interrupted")
+
+# The status that a shell gives to a program that SIGPIPE ended.
+BROKEN_PIPE = 141
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def main(program: str, argv: list[str] | None = None) -> int:
+    """Run `program`, a name in bin/, with the words `argv` (the process's own if None); returns its exit status.
+
+    Any exception that comes out of it is a defect of the program.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    _fill_standard_streams()
+    _add_packages_of_checkout()
+    action = _choose if program == JOBJAR else _call
+    return _flushed(program, _guarded(program, action, PROGRAMS.get(program), words))
+
+
+def __getattr__(name: str) -> object:
+    """The entry point of each installed program, under its name: called without arguments, whatever links to it."""
+    if name == JOBJAR or name in PROGRAMS:
+        return lambda: main(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _choose(program: str, _: None, words: list[str]) -> int:
+    """`jobjar` itself: the first word says which command."""
+    if not words:
+        raise UsageError("a command is missing: `jobjar --help` lists them")
+    word = words[0]
+    if word in ("-h", "--help"):
+        print(_overview(), end="")
+        return 0
+    if word == "--version":
+        import jobjar
+        print(f"jobjar {jobjar.__version__}")
+        return 0
+    name = word.replace("_", "-")
+    if name not in COMMANDS:
+        raise UsageError(f"there is no command {word!r}: {_advice(name)}")
+    return _guarded(f"{program} {name}", _call, COMMANDS[name][0], words[1:])
+
+
+def _advice(name: str) -> str:
+    import difflib
+    near = difflib.get_close_matches(name, COMMANDS, 1)
+    return f"did you mean {near[0]}?" if near else "`jobjar --help` lists them"
+
+
+def _overview() -> str:
+    rows = [(name, _load(module).HELP) for name, (module, _) in COMMANDS.items()]
+    return (f"usage: jobjar COMMAND ...\n\ncommands:\n{table(rows)}\n\n"
+            f"`jobjar COMMAND --help` says more; `jobjar --version` prints the version.\n\n{EXIT_STATUS}\n")
+
+
+def _call(program: str, module: str, words: list[str]) -> int:
+    """One command: its options, the settings, its run()."""
+    command = _load(module)
+    parser = Parser(program, command.HELP[:1].upper() + command.HELP[1:] + ".", EXIT_STATUS)
+    parser.add_argument("-h", "--help", action="store_true", help="show this text and exit")
+    parser.add_argument("--home", metavar="DIR", help="the jar to work with, whatever JJ_HOME says")
+    command.add_options(parser)
+    if _asks_for_help(parser, words):
+        print(parser.help(), end="")
+        return 0
+    options = parser.parse(words)
+    return command.run(options, _settings(program, command, options))
+
+
+def _asks_for_help(parser: Parser, words: list[str]) -> bool:
+    # Help is given even where the other words are wrong, but a job's own --help is the job's.
+    try:
+        return parser.parse(words).help
+    except UsageError:
+        return "--help" in words or "-h" in words
+
+
+def _settings(program: str, command: object, options: Options) -> object:
+    if not getattr(command, "NEEDS_SETTINGS", True):
+        return None
+    from jobjar import config
+    given = {"JJ_HOME": os.path.join(os.getcwd(), options.home)} if options.home is not None else {}
+    return config.read(given, strict=getattr(command, "STRICT", True), warn=lambda text: _say(program, text))
+
+
+def _load(module: str) -> object:
+    # Not importlib.import_module: that package would have to be imported first.
+    return __import__(f"jobjar.commands.{module}", fromlist=["run"])
+
+
+def _guarded(program: str, action: object, module: str | None, words: list[str]) -> int:
+    try:
+        return action(program, module, words)
+    except JobJarError as error:
+        _say(program, str(error))
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except ImportError as error:
+        return _without_package(program, error)
+    except OSError as error:
+        return _in_trouble(program, error)
+
+
+def _say(program: str, sentence: str) -> None:
+    print(f"{program}: {sentence}", file=sys.stderr)
+
+
+def _without_package(program: str, error: ImportError) -> int:
+    package = (error.name or "").partition(".")[0]
+    if package not in ("psutil", "filelock"):
+        raise error
+    _say(program, f"{sys.executable} has no usable package {package} ({error}): run `make` at the top of the checkout,"
+                  f" which puts it into .venv, or `{sys.executable} -m pip install {package}`")
+    return 1
+
+
+def _in_trouble(program: str, error: OSError) -> int:
+    """The exit status for an error of the operating system that a person can mend; all others are raised again."""
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    if _is_stdout_broken():
+        # The error is that of standard output, and is reported when it is flushed for the last time.
+        return 0
+    if error.errno in NO_ROOM:
+        where = error.filename or "the jar, or where standard output goes"
+        _say(program, f"{where}: {error.strerror}: make room there and try again")
+        return 75
+    if error.errno in NO_ACCESS and error.filename:
+        _say(program, f"{error.filename}: {error.strerror}: make it accessible to you, or work as the jar's user")
+        return 1
+    raise error
+
+
+def _is_stdout_broken() -> bool:
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return False
+    except OSError:
+        return True
+
+
+def _flushed(program: str, status: int) -> int:
+    """`status`, unless what was printed cannot be written."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except OSError as error:
+        # The interpreter flushes once more when it ends, and must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            return status or BROKEN_PIPE
+        _say(program, f"standard output: {error.strerror}: what was printed is lost")
+        return status or 1
+
+
+def _fill_standard_streams() -> None:
+    # A file opened while one of these is closed would get its number, and then what is printed.
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if stream is None:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _add_packages_of_checkout() -> None:
+    """Let the packages of the checkout's .venv be found, by whichever Python runs this: cron's has often none."""
+    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    library = os.path.join(top, ".venv", "lib")
+    try:
+        versions = [name for name in os.listdir(library) if name.startswith("python3")]
+    except OSError:
+        return
+    own = f"python3.{sys.version_info.minor}"
+    # The packages do not depend on the minor version, so any will do, but our own is best.
+    for version in sorted(versions, key=lambda name: name != own)[:1]:
+        at = sys.path.index(top) + 1 if top in sys.path else 0
+        sys.path.insert(at, os.path.join(library, version, "site-packages"))

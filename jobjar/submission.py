@@ -1,0 +1,176 @@
+"""Submitting: a draft in limbo/ becomes a job in unclaimed/, whole or not at all.
+
+Invariant: when a function here returns, the jobs survive a power cut; when it raises before the rename, nothing of
+them is left. docs/PROTOCOL.md section 6, "Submit".
+"""
+
+import errno
+import os
+import stat
+import time
+from _thread import allocate_lock
+
+from jobjar import fsops, jobname, layout, moves, states
+from jobjar.errors import JobJarError, TryAgain, UsageError
+from jobjar.layout import Jar, Place
+
+HEADER = b"#!/bin/sh -f\n"
+MODE = 0o700
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+_lock = allocate_lock()
+_last = 0
+
+
+class Request:
+    """One job to be submitted; checked when it is made, so a wrong one of many is found before any is submitted.
+
+    UsageError says what is wrong.
+    """
+
+    def __init__(self, data: bytes, priority: int = 0, category: str | None = None, id: str | None = None) -> None:
+        self.data = data
+        # A number, or what a person typed.
+        self.priority = jobname.parse_priority(str(priority))
+        self.category = category if category is None else jobname.check_category(category)
+        self.id = id if id is None else jobname.check_id(id)
+
+
+def script(command: str) -> bytes:
+    """The two lines that run `command`; UsageError when it cannot stand on one line."""
+    if not command.strip():
+        raise UsageError("the command is empty: write what the job is to do, or -f FILE to submit a file")
+    for character, name in (("\n", "newline"), ("\0", "NUL")):
+        if character in command:
+            raise UsageError(f"the command contains a {name}: write a script and submit it with -f FILE")
+    return HEADER + os.fsencode(command) + b"\n"
+
+
+def content(path: str) -> bytes:
+    """The bytes of the executable file `path`; UsageError says why it cannot be a job."""
+    if not path or "\0" in path:
+        raise UsageError(f"{path!r} cannot be the name of a file: name an executable file")
+    try:
+        # A fifo must not make us wait.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(handle, "rb") as file:
+            _check_mode(path, os.fstat(handle).st_mode)
+            return file.read()
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist: name an executable file") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a directory: name an executable file") from None
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise
+        raise UsageError(f"{path} cannot be read ({error.strerror}): name an executable file that you may read") from None
+
+
+def _check_mode(path: str, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise UsageError(f"{path} is not a regular file: name an executable file")
+    if not mode & 0o111:
+        raise UsageError(f"{path} is not executable: `chmod +x` it first")
+
+
+def fresh_name(priority: int = 0, id: str | None = None, index: int | None = None) -> str:
+    """A name that no other job has; those of one process are strictly increasing. UsageError for a wrong `id`."""
+    seconds, digits = divmod(_fresh_number(), 1_000_000_000)
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
+    return jobname.unique(stamp, f"{digits:09}", _login(), id, priority, index)
+
+
+def _fresh_number() -> int:
+    """Microseconds since the epoch and three random digits; more than ever before, even if the clock is set back."""
+    global _last
+    with _lock:
+        chance = int.from_bytes(os.urandom(4), "big") % 1000
+        _last = max(_last + 1, time.time_ns() // 1000 * 1000 + chance)
+        return _last
+
+
+def _login() -> str:
+    import pwd
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        # Containers run under numbers that no user has.
+        return str(os.geteuid())
+
+
+def submit_command(jar: Jar, command: str, priority: int = 0, category: str | None = None,
+                   id: str | None = None) -> Place:
+    """Submit the two-line script of `command`; durable on return, and perhaps already claimed.
+
+    UsageError: the request is wrong. TryAgain: no space; nothing was submitted.
+    """
+    return submit(jar, Request(script(command), priority, category, id))
+
+
+def submit_file(jar: Jar, path: str, priority: int = 0, category: str | None = None, id: str | None = None) -> Place:
+    """Submit a byte-for-byte copy of the executable file `path`; otherwise as `submit_command`."""
+    return submit(jar, Request(content(path), priority, category, id))
+
+
+def submit(jar: Jar, request: Request) -> Place:
+    """Submit one job; otherwise as `submit_command`."""
+    return _submit(jar, [request], synced=True)[0]
+
+
+def submit_many(jar: Jar, requests: list[Request]) -> list[Place]:
+    """Submit many jobs in their order, with one wait for the disk before the first rename and one after the last.
+
+    If it fails midway the sentence says how many are submitted; the drafts of the others are removed.
+    """
+    return _submit(jar, requests, synced=False) if requests else []
+
+
+def _submit(jar: Jar, requests: list[Request], synced: bool) -> list[Place]:
+    drafts: list[str] = []
+    places: list[Place] = []
+    try:
+        for request in requests:
+            drafts.append(_draft(jar, request, synced))
+        if not synced:
+            fsops.sync_file_system(jar.limbo)
+        for name, request in zip(drafts, requests):
+            places.append(moves.submit(jar, name, request.category))
+    except BaseException as error:
+        for name in drafts[len(places):]:
+            fsops.remove(os.path.join(jar.limbo, name))
+        if places:
+            _make_durable(jar, places)
+        _explain(error, jar, len(places), len(requests))
+        raise
+    _make_durable(jar, places)
+    return places
+
+
+def _draft(jar: Jar, request: Request, synced: bool) -> str:
+    while True:
+        name = fresh_name(request.priority, request.id)
+        try:
+            fsops.create(os.path.join(jar.limbo, name), request.data, MODE, synced)
+            return name
+        except FileExistsError:
+            # RACE: another process of this user drew the same microsecond and the same three digits.
+            continue
+
+
+def _explain(error: BaseException, jar: Jar, done: int, total: int) -> None:
+    """Raise what a person understands, if there is such a sentence; else return."""
+    count = f"{done} of {total} jobs are" if done else "nothing is"
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        raise TryAgain(f"{error.filename or jar.limbo}: {error.strerror}: {count} submitted, so make room there and"
+                       f" submit {'the others' if done else 'it'} again") from None
+
+
+def _make_durable(jar: Jar, places: list[Place]) -> None:
+    directories = {jar.directory(states.UNCLAIMED, place.category): None for place in places}
+    # A category may have been made just now, by us or by another submitter who has not come to this yet.
+    for directory in (*directories, jar.unclaimed, jar.limbo):
+        try:
+            fsops.sync_directory(directory)
+        except OSError as error:
+            raise JobJarError(f"{directory}: {error.strerror}: submitted, but a power cut may undo it,"
+                              " so look into that directory before you submit again") from error
