@@ -35,20 +35,21 @@ def read(jar: Jar, worker: str, node: str) -> Markers:
 def stop(jar: Jar, targets: list[str]) -> list[str]:
     """Ask workers to leave after the job they run. Returns the workers that were reached.
 
-    `targets`: "all", NODE or NODE.PID, in any mixture. Workers that have left already are not reached, and workers
-    that start later are not affected. NoSuchJob, with nothing done at all, when a target names no worker.
+    `targets`: "all", NODE (whole, or up to its first dot) or NODE.PID, in any mixture. Workers that have left already
+    are not reached, and workers that start later are not affected. NoSuchJob, with nothing done at all, when a target names no
+    worker and no node of a worker; UsageError when it could be several nodes.
     """
-    return _each(jar, resolve(jar, targets), lambda directory: _set(directory, layout.STOP))
+    return _each(jar, _resolve(jar, targets), lambda directory: _set(directory, layout.STOP))
 
 
 def pause(jar: Jar, targets: list[str]) -> list[str]:
     """Ask workers to sleep after the job they run, until they are unpaused; otherwise as `stop`."""
-    return _each(jar, resolve(jar, targets), lambda directory: _set(directory, layout.PAUSE))
+    return _each(jar, _resolve(jar, targets), lambda directory: _set(directory, layout.PAUSE))
 
 
 def unpause(jar: Jar, targets: list[str]) -> list[str]:
     """Take back `pause`; a worker that was not paused is reached too. Otherwise as `stop`."""
-    return _each(jar, resolve(jar, targets), lambda directory: _clear(directory, layout.PAUSE))
+    return _each(jar, _resolve(jar, targets), lambda directory: _clear(directory, layout.PAUSE))
 
 
 def renew(jar: Jar, workers: list[str]) -> list[str]:
@@ -56,23 +57,25 @@ def renew(jar: Jar, workers: list[str]) -> list[str]:
     return _each(jar, workers, lambda directory: _set(directory, layout.RENEW))
 
 
-def resolve(jar: Jar, targets: list[str]) -> list[str]:
-    """The workers' directories that the targets mean, each once, in order; those that have left are among them.
+def missed(targets: list[str], reached: list[str]) -> list[str]:
+    """Those of the targets of which no worker was reached, since all of them have left already."""
+    names = set(reached)
+    for node, _ in map(layout.split_worker, reached):
+        names |= {ALL, node, node.partition(".")[0]}
+    return [target for target in targets if target not in names]
 
-    NoSuchJob when a target is neither "all" nor a worker nor a node of a worker; UsageError when it could be several
-    nodes.
-    """
+
+def _resolve(jar: Jar, targets: list[str]) -> list[str]:
+    """The workers' directories that the targets mean, each once; those of workers that have left are among them."""
     known = registration.workers(jar)
     found = {}
     for target in targets:
-        found.update(dict.fromkeys(_resolve(target, known, jar)))
+        # Only listed names match, so a target such as "../x" reaches nothing.
+        found |= dict.fromkeys(known if target == ALL else _resolve_one(jar, target, known))
     return list(found)
 
 
-def _resolve(target: str, known: list[str], jar: Jar) -> list[str]:
-    # Only listed names match, so a target such as "../x" reaches nothing.
-    if target == ALL:
-        return known
+def _resolve_one(jar: Jar, target: str, known: list[str]) -> list[str]:
     if target in known:
         return [target]
     node = _node(target, {layout.split_worker(name)[0] for name in known})
@@ -131,10 +134,10 @@ def drain(jar: Jar, node: str, reason: str = "") -> None:
         raise UsageError(f"the reason is not one line of at most {REASON_MAX} bytes without control characters:"
                          " write a shorter or a plainer one")
     text = (reason + "\n").encode("utf-8", "surrogateescape") if reason else b""
-    fsops.publish(jar.drain(check_node(node)), text)
+    fsops.publish(jar.drain(_check_node(node)), text)
 
 
-def check_node(node: str) -> str:
+def _check_node(node: str) -> str:
     """`node` itself when it can be a node's name, else UsageError."""
     if not node:
         raise UsageError("the node's name is empty: write it as `uname -n` prints it there")

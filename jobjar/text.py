@@ -1,0 +1,49 @@
+"""How names, ages and tables look on a terminal.
+
+Pure. What comes out holds no control character but the newlines between a table's lines, and nothing is cut off.
+"""
+
+from jobjar import quantities
+
+
+def escape(name: str) -> str:
+    """`name` as it may be shown: what is not printable, and the backslash, as its bytes in the form \\xNN.
+
+    Names with a newline, with bytes that are no UTF-8 or with characters that change the direction of writing come
+    out as one line that `printf` turns into the name again.
+    """
+    if name.isprintable() and "\\" not in name:
+        return name
+    return "".join(c if c.isprintable() and c != "\\" else _bytes(c) for c in name)
+
+
+def _bytes(character: str) -> str:
+    # Bytes that are no UTF-8 arrive as the surrogates U+DC80 to U+DCFF; JSON can bring the other ones.
+    how = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", how))
+
+
+def age(seconds: float) -> str:
+    """A duration for people, rounded down: 59 → "59s", 3725 → "1h2m", 200000 → "2d7h"; never negative."""
+    whole = max(0, int(seconds))
+    fine = 3600 if whole >= 86400 else 60 if whole >= 3600 else 1
+    return quantities.format_duration(whole - whole % fine)
+
+
+def table(rows: list[tuple], headings: tuple[str, ...]) -> str:
+    """`columns` under headings; a column that is empty in every row is left out."""
+    used = [i for i in range(len(headings)) if any(row[i] != "" for row in rows)]
+    return columns([tuple(row[i] for i in used) for row in (headings, *rows)])
+
+
+def columns(rows: list[tuple]) -> str:
+    """One line for each row, aligned in columns, those with numbers to the right; every cell is escaped here."""
+    lines = zip(*map(_aligned, zip(*rows)))
+    return "".join("  ".join(line).rstrip() + "\n" for line in lines)
+
+
+def _aligned(column: tuple) -> list[str]:
+    cells = [escape(str(cell)) for cell in column]
+    width = max(map(len, cells))
+    is_number = any(isinstance(cell, int) for cell in column)
+    return [cell.rjust(width) if is_number else cell.ljust(width) for cell in cells]
