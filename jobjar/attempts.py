@@ -1,0 +1,181 @@
+"""One worker's attempts: claim a job, run it, and carry it to where it belongs.
+
+Between a claim that was won and the move out of claims/ every step is insisted upon: a job whose end could not be
+recorded is never taken up again by the worker that ran it.
+"""
+
+import errno
+import os
+import pwd
+import time
+from collections.abc import Callable
+
+from jobjar import fsops, jobname, moves, node, notes, reservation, runner
+from jobjar.claiming import LEAVE, REFUSE, vet
+from jobjar.errors import Fenced
+from jobjar.journal import REFUSE as REFUSED_LINE
+from jobjar.journal import REQUEUE, Journal
+from jobjar.layout import Jar, Place
+from jobjar.runner import Outcome, Runner
+from jobjar.states import CLAIMS
+from jobjar.workerlog import WorkerLog
+
+WON, LOST, LEFT = "won", "lost", "left"
+# A job that crashes its node must be counted, so claims soon after a boot are made to survive a power cut.
+YOUNG_BOOT = 600.0
+
+
+class Attempts:
+    """What one worker needs for one job after the other. Never shared between processes."""
+
+    def __init__(self, jar: Jar, me: node.Identity, journal: Journal, run: Runner, log: WorkerLog,
+                 trusted: frozenset[int], patience: Callable[[OSError, float], None]) -> None:
+        """`patience(error, seconds)` waits before a step is repeated, or raises to end the worker."""
+        self.jar, self.me, self.journal, self.runner, self.log = jar, me, journal, run, log
+        self.owner, self.nonce = node.owner(me), node.nonce(me)
+        self.claims = jar.claims(self.owner)
+        self.categories: set[str] = set()
+        self._view = os.path.relpath(self.claims, jar.claimed)
+        self._trusted = trusted
+        self._patience = patience
+        self._count = 0
+        self._attempt = ""
+        self._distrusted = False
+        self._target: str | None = None
+        self._users: dict[int, str] = {}
+
+    def claim(self, place: Place, server_now: float) -> str:
+        """Try for a candidate: WON, LOST (somebody was quicker), or LEFT where it is: no job, or not to be had."""
+        verdict = vet(self.jar.path(place), self._trusted, server_now)
+        if verdict == LEAVE:
+            return LEFT
+        careful = self._begin(place)
+        code = moves.claim(self.jar, place, self.claims)
+        if code in (errno.EACCES, errno.EPERM):
+            return LEFT
+        if code and code not in (errno.ENOENT, errno.ESTALE):
+            raise OSError(code, os.strerror(code), self.jar.path(place))
+        if not code and careful:
+            fsops.sync_directory(os.path.join(self.claims, place.category or ""))
+        self._distrusted = verdict == REFUSE
+        return LOST if code else WON
+
+    def _begin(self, place: Place) -> bool:
+        """Write the intent of a new attempt; whether the claim must survive a power cut."""
+        self._count += 1
+        self._attempt = f"{self.nonce}-{self._count}"
+        self._target = None
+        self._distrusted = False
+        careful = notes.has(self.jar, place.name) or time.clock_gettime(time.CLOCK_BOOTTIME) < YOUNG_BOOT
+        self._make_category(place.category)
+        self.journal.intend(self._attempt, place.category, place.name, sync=careful)
+        return careful
+
+    def _make_category(self, category: str | None) -> None:
+        if category is None or category in self.categories:
+            return
+        try:
+            fsops.make_directory(os.path.join(self.claims, category), 0o755)
+        except FileNotFoundError:
+            raise Fenced(f"{self.claims} is gone: this worker has been declared dead") from None
+        self.categories.add(category)
+
+    def adopt(self, place: Place) -> None:
+        """Take up a job that was found in claims/."""
+        self._begin(place)
+
+    def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool]) -> str:
+        """Run the job that was claimed last and see it out of claims/; returns the kind of its Outcome."""
+        place = Place(CLAIMS, place.category, place.name, self.claims)
+        shown = self._show(place)
+        if self._distrusted:
+            outcome = Outcome(runner.REFUSED, why="its owner is not trusted by this worker, or it is set-id")
+        else:
+            outcome = self.runner.run(place, self._attempt, self._tries(place), tick, quit)
+        if outcome.kind == runner.ENDED:
+            self._end(place, outcome)
+        elif outcome.kind == runner.REFUSED:
+            self._refuse(place, outcome.why)
+        else:
+            self._give_back(place, outcome.why or "the worker was told to end at once")
+        if shown:
+            self._insist(lambda: fsops.remove(shown))
+        self.runner.tidy_scratch()
+        return outcome.kind
+
+    def _tries(self, place: Place) -> int:
+        return 1 + len(notes.open_attempts(self.jar, place.name, place.category))
+
+    def _show(self, place: Place) -> str | None:
+        """Link the job in claimed/; a view, so a failure is only reported."""
+        name = place.name
+        text = os.path.join(self._view, place.category or "", place.name)
+        try:
+            while not fsops.link(text, os.path.join(self.jar.claimed, name)):
+                name = jobname.next_name(name)
+            return os.path.join(self.jar.claimed, name)
+        except OSError as error:
+            self.log.say(f"no link in claimed/: {error}")
+            return None
+
+    def _end(self, place: Place, outcome: Outcome) -> None:
+        record = {**runner.usage_record(outcome), "user": self._user(place), "node": self.me.node,
+                  "tries": self._tries(place)}
+        if not os.path.lexists(self.jar.path(place)):
+            record["gone"] = True
+        key = self._attempt, place.category, place.name
+        self._insist(lambda: self.journal.end(*key, **record))
+        self._insist(lambda: moves.complete(
+            self.jar, place, self._mine(), bad=record["state"] != "COMPLETED", output=self.runner.output,
+            first=self._target, detour=self._detour, last=lambda: self._close_notes(place)))
+
+    def _detour(self, name: str) -> None:
+        self.journal.target(self._attempt, name)
+        self._target = name
+
+    def _close_notes(self, place: Place) -> None:
+        if notes.has(self.jar, place.name):
+            notes.close(self.jar, self.owner, place.name, place.category)
+
+    def _refuse(self, place: Place, why: str) -> None:
+        self.log.say(f"refused {place.name}: {why}")
+        key = self._attempt, place.category, place.name
+        self._insist(lambda: self.journal.say(REFUSED_LINE, *key, why))
+        self._insist(lambda: notes.add(self.jar, self.owner, place.name, place.category, "refuse", why=why,
+                                       a=self._attempt))
+        self._insist(lambda: moves.refuse(self.jar, place, self._mine()))
+
+    def _give_back(self, place: Place, why: str) -> None:
+        self.log.say(f"gave back {place.name}: {why}")
+        key = self._attempt, place.category, place.name
+        self._insist(lambda: self.journal.say(REQUEUE, *key, why))
+        if self.runner.has_output():
+            self._insist(lambda: fsops.move(self.runner.output, self.jar.log(place.name, self._attempt)))
+        self._insist(lambda: moves.requeue(self.jar, place, self._mine()))
+
+    def _mine(self) -> str:
+        return reservation.text(self.owner, self._attempt)
+
+    def _user(self, place: Place) -> str:
+        try:
+            uid = os.lstat(self.jar.path(place)).st_uid
+        except FileNotFoundError:
+            uid = os.geteuid()
+        if uid not in self._users:
+            try:
+                self._users[uid] = pwd.getpwuid(uid).pw_name
+            except KeyError:
+                self._users[uid] = str(uid)
+        return self._users[uid]
+
+    def _insist(self, step: Callable[[], object]) -> None:
+        """Repeat a step that may be repeated until it succeeds: a full disk must not make a job run again."""
+        delay = 1.0
+        while True:
+            try:
+                step()
+                return
+            except OSError as error:
+                self.log.say(f"blocked: {error}")
+                self._patience(error, delay)
+                delay = min(60.0, delay * 2)

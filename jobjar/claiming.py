@@ -1,0 +1,194 @@
+"""Which job a worker tries next: one listing serves many claims.
+
+A listing is a hint: it is renewed by the clock, at once when inotify says so, and never so often that listings cost
+more than a twentieth of the worker's time. A rename decides whose the job is.
+"""
+
+import os
+import stat
+import time
+
+from jobjar import fslook, jobname, states
+from jobjar.layout import Jar, Place
+
+# A directory changed so short a time before it was listed may change again without its mtime showing it.
+RACY = 2.0
+RENEW_AFTER = 1.0
+COST_FACTOR = 20
+# An empty file this young may be one that somebody is still copying.
+EMPTY_AGE = 2.0
+
+CLAIM, REFUSE, LEAVE = "claim", "refuse", "leave"
+
+
+class Glance:
+    """Whether a directory may have changed since it was last listed: one open and fstat per look."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self._stamp = -2
+        self._again_at: float | None = None
+
+    def needs_listing(self) -> bool:
+        """True when it has changed, or its last listing was racy and the time to repeat it has come."""
+        if fslook.stamp(self.directory) != self._stamp:
+            return True
+        return self._again_at is not None and time.monotonic() >= self._again_at
+
+    def about_to_list(self, server_now: float) -> None:
+        """Remember the directory as it is now; `server_now` is the file server's clock, in s."""
+        if self._again_at is not None:
+            # NFS: two changes in one tick of the server's clock; only a listing without the cache shows the second.
+            self._forget()
+        self._stamp = fslook.stamp(self.directory)
+        is_racy = server_now - self._stamp / 1e9 < RACY
+        self._again_at = time.monotonic() + RACY if is_racy else None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the directory was not there when it was last to be listed."""
+        return self._stamp == -1
+
+    def due(self) -> float | None:
+        """Seconds until a racy listing is to be repeated, else None."""
+        return None if self._again_at is None else max(0.0, self._again_at - time.monotonic())
+
+    def _forget(self) -> None:
+        try:
+            fslook.forget_listing(self.directory)
+        except OSError:
+            # It has gone, or its file system takes no advice; the listing itself will tell.
+            pass
+
+
+class Shelf:
+    """The candidates of one category, best first."""
+
+    def __init__(self, jar: Jar, category: str | None) -> None:
+        self.category = category
+        self.directory = jar.directory(states.UNCLAIMED, category)
+        self.glance = Glance(self.directory)
+        self.is_hinted = False
+        self.candidates: list[str] = []
+        self._left: set[str] = set()
+        self._numbers: dict[str, str] = {}
+        self._listed_at = float("-inf")
+        self._cost = 0.0
+
+    def is_due(self) -> bool:
+        """Whether to list anew: a hint or an empty list are reasons, and so is time."""
+        age = time.monotonic() - self._listed_at
+        if age < COST_FACTOR * self._cost:
+            return False
+        if self.is_hinted:
+            return True
+        return (age >= RENEW_AFTER or not self.candidates) and (bool(self._left) or self.glance.needs_listing())
+
+    def due_in(self) -> float | None:
+        """Seconds until a look is known to be worth while, else None."""
+        if self.is_hinted:
+            return max(0.0, self._listed_at + COST_FACTOR * self._cost - time.monotonic())
+        return self.glance.due()
+
+    def list(self, server_now: float) -> None:
+        """List the directory and sort what may be jobs."""
+        self.is_hinted = False
+        began = time.monotonic()
+        self.glance.about_to_list(server_now)
+        try:
+            with os.scandir(self.directory) as entries:
+                names = [e.name for e in entries if not e.name.startswith(".") and e.is_file(follow_symlinks=False)]
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            names = []
+        self._numbers = {name: number for name, number in ((n, self._number(n)) for n in names) if number}
+        # pop() takes the last: the highest priority, and of those the oldest.
+        names.sort(key=self._age, reverse=True)
+        names.sort(key=_priority)
+        self.candidates = names
+        self._left.clear()
+        self._listed_at = time.monotonic()
+        self._cost = self._listed_at - began
+
+    def leave(self, name: str) -> None:
+        """Remember a file that is no job (yet): it is looked at again, for chmod changes no directory."""
+        self._left.add(name)
+
+    def _number(self, name: str) -> str | None:
+        """The age of a name that is not of our making, from its file; asked once as long as it is listed."""
+        if jobname.number(name):
+            return None
+        known = self._numbers.get(name)
+        return known or _number_of_file(os.path.join(self.directory, name))
+
+    def _age(self, name: str) -> tuple[str, int, str]:
+        number = self._numbers.get(name) or jobname.number(name)
+        return number, jobname.array_index(jobname.split(name)[0]), name
+
+
+def _priority(name: str) -> int:
+    return jobname.split(name)[1]
+
+
+def _number_of_file(path: str) -> str:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return "0"
+    seconds, rest = divmod(found.st_mtime_ns, 10**9)
+    return time.strftime("%Y%m%d%H%M%S", time.gmtime(seconds)) + f"{rest:09d}"
+
+
+class Queue:
+    """All categories of one worker, in its order."""
+
+    def __init__(self, jar: Jar, node: str, categories: tuple[str, ...]) -> None:
+        wanted = dict.fromkeys((node, *categories))
+        self.shelves = [Shelf(jar, category) for category in wanted] + [Shelf(jar, None)]
+
+    def hint(self, changed: set[str]) -> None:
+        """Take note of directories in which something has appeared."""
+        for shelf in self.shelves:
+            if shelf.directory in changed or shelf.glance.is_missing and _is_below(shelf.directory, changed):
+                shelf.is_hinted = True
+
+    def due(self) -> list[Shelf]:
+        """The shelves that are to be listed now."""
+        return [shelf for shelf in self.shelves if shelf.is_due()]
+
+    def has_candidates(self) -> bool:
+        """Whether there is anything left to try without a new listing."""
+        return any(shelf.candidates for shelf in self.shelves)
+
+    def take(self) -> tuple[Shelf, Place] | None:
+        """The best candidate, taken off its shelf; None when there is none. It may be gone already."""
+        for shelf in self.shelves:
+            if shelf.candidates:
+                return shelf, Place(states.UNCLAIMED, shelf.category, shelf.candidates.pop())
+        return None
+
+
+def _is_below(directory: str, changed: set[str]) -> bool:
+    # A category that appears is reported by its parent, and a jar that was rebuilt by its parent's parent.
+    return any(directory.startswith(above + os.sep) for above in changed)
+
+
+def vet(path: str, trusted: frozenset[int], server_now: float) -> str:
+    """CLAIM, REFUSE (not from somebody whom we trust) or LEAVE (no job, or not yet) for a candidate's file."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return LEAVE
+    try:
+        found = os.fstat(handle)
+    finally:
+        os.close(handle)
+    if not stat.S_ISREG(found.st_mode) or not _is_executable(found):
+        return LEAVE
+    if found.st_size == 0 and server_now - found.st_mtime < EMPTY_AGE:
+        return LEAVE
+    is_trusted = found.st_uid in trusted and not found.st_mode & (stat.S_ISUID | stat.S_ISGID)
+    return CLAIM if is_trusted else REFUSE
+
+
+def _is_executable(found: os.stat_result) -> bool:
+    return bool(found.st_mode & (0o100 if found.st_uid == os.geteuid() else 0o111))

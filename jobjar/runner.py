@@ -1,0 +1,234 @@
+"""One claimed job, from its fresh directory to its exit status.
+
+Nothing of a job survives this module: `run` returns only when no process of the job lives any more.
+"""
+
+import errno
+import os
+import pwd
+import signal
+import stat
+import time
+from collections import namedtuple
+from collections.abc import Callable
+
+from jobjar import fslook, fsops, jobname, process
+from jobjar.errors import Fenced
+from jobjar.layout import Jar, Place
+
+# How a run came out: ENDED by itself, REFUSED by the system because of the job, FAULT of the node, QUIT on request.
+ENDED, REFUSED, FAULT, QUIT = "ended", "refused", "fault", "quit"
+Outcome = namedtuple("Outcome", "kind start status usage why dropped", defaults=(None, None, None, 0))
+
+PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+BUSY_TEXT = 30.0
+# How much of the end of a log that has grown too long is kept, and how soon a job is thought a long one.
+TAIL = 65536
+LONG_JOB = 0.05
+
+
+class Runner:
+    """Runs jobs one after the other in the directory of one worker."""
+
+    def __init__(self, jar: Jar, owner: str, lock: int, max_log: int, base: dict[str, str],
+                 wait: Callable[[float], None], report: Callable[[str], None]) -> None:
+        self.jar = jar
+        self.directory = jar.worker(owner)
+        self.scratch = os.path.join(self.directory, "scratch")
+        self.output = os.path.join(self.directory, "output")
+        self._lock = lock
+        self._max_log = max_log
+        self._base = {**base, "JJ_HOME": jar.home, "JJ_WORKER_HOME": jar.workers, "JJ_WORKER": owner,
+                      "JJ_SCRATCH_DIR": self.scratch, "TMPDIR": self.scratch}
+        self._wait = wait
+        self._report = report
+        self._has_scratch = False
+        self._dropped = 0
+
+    def run(self, place: Place, attempt: str, tries: int, tick: Callable[[float], float],
+            quit: Callable[[], bool]) -> Outcome:
+        """Run the job at `place` to its end. `tick(seconds)` is called while it runs, with the seconds it has run,
+        and returns after how many it wants to be called again; `quit()` says whether the job must be ended now.
+        """
+        path = self.jar.path(place)
+        self._dropped = 0
+        try:
+            self._make_scratch()
+        except OSError as error:
+            return Outcome(FAULT, why=f"no scratch directory: {error}")
+        began, start = time.monotonic(), time.time()
+        try:
+            pid = self._start(path, self._environment(place, attempt, tries))
+        except OSError as error:
+            return self._explain(error, path)
+        status, usage = self._until_end(pid, began, tick, quit)
+        process.bury(self._wait, self._report)
+        self._bound_output(TAIL)
+        # A job that was told to end and still ended well has done its work.
+        kind = QUIT if quit() and status else ENDED
+        return Outcome(kind, start, status, usage, dropped=self._dropped)
+
+    def _environment(self, place: Place, attempt: str, tries: int) -> dict[str, str]:
+        base, priority = jobname.split(place.name)
+        return {**self._base, "JJ_JOB_ID": base, "JJ_JOB_NAME": place.name, "JJ_JOB_FILE": self.jar.path(place),
+                "JJ_CATEGORY": place.category or "", "JJ_PRIORITY": str(priority), "JJ_ATTEMPT": str(tries),
+                process.MARKER: attempt}
+
+    def _start(self, path: str, environment: dict[str, str]) -> int:
+        deadline = time.monotonic() + BUSY_TEXT
+        while True:
+            try:
+                return process.start([path], environment, self.output, self._lock)
+            except OSError as error:
+                if error.errno == errno.ENOEXEC and _is_text(path):
+                    # A text without #! is run by the shell, as shells themselves do.
+                    return process.start(["/bin/sh", path], environment, self.output, self._lock)
+                if error.errno != errno.ETXTBSY or time.monotonic() > deadline:
+                    raise
+                # RACE: somebody still has the file open for writing: a `cp` straight into unclaimed/.
+                self._wait(0.05)
+
+    def _until_end(self, pid: int, began: float, tick: Callable[[float], float],
+                   quit: Callable[[], bool]) -> tuple[int, object]:
+        pause, is_long, told = LONG_JOB, False, 0.0
+        while True:
+            self._wait(pause)
+            ended, status, usage = os.wait4(pid, os.WNOHANG)
+            if ended:
+                return status, usage
+            ran = time.monotonic() - began
+            if not is_long and ran >= LONG_JOB:
+                is_long = True
+                process.note_session(self._lock, pid)
+            pause = max(0.0, min(LONG_JOB - ran, 1.0)) if not is_long else tick(ran)
+            if quit():
+                told = told or time.monotonic()
+                late = time.monotonic() - told > process.GRACE
+                process.signal_session(pid, signal.SIGKILL if late else signal.SIGTERM)
+                pause = min(pause, 0.2)
+            self._bound_output()
+
+    def _bound_output(self, tail: int = 0) -> None:
+        """Cut a log that has grown beyond JJ_MAX_LOG to its first half, a line that says so, and its last bytes."""
+        try:
+            size = os.stat(self.output).st_size
+        except FileNotFoundError:
+            return
+        if size <= self._max_log:
+            return
+        keep = self._max_log // 2
+        with open(self.output, "r+b") as file:
+            file.seek(max(keep, size - min(tail, keep // 2)))
+            end = file.read() if tail else b""
+        os.truncate(self.output, keep)
+        self._dropped += size - keep - len(end)
+        # Appended, as the job appends: whatever it prints meanwhile is not overwritten.
+        with open(self.output, "ab") as file:
+            file.write(f"\n[jobjar: {self._dropped} bytes dropped here, JJ_MAX_LOG is {self._max_log}]\n".encode() + end)
+
+    def has_output(self) -> bool:
+        """Whether the last job has printed anything that has not been moved away."""
+        try:
+            return os.stat(self.output).st_size > 0
+        except FileNotFoundError:
+            return False
+
+    def _make_scratch(self) -> None:
+        if not self._has_scratch:
+            if not fsops.make_directory(self.scratch, 0o700):
+                self.clear_scratch()
+                fsops.make_directory(self.scratch, 0o700)
+            self._has_scratch = True
+            os.chdir(self.scratch)
+
+    def tidy_scratch(self) -> None:
+        """Keep the scratch directory for the next job if this one has left it as new; else remove it."""
+        if not self._is_fresh():
+            self.clear_scratch()
+
+    def _is_fresh(self) -> bool:
+        try:
+            found = os.lstat(self.scratch)
+            return stat.S_IMODE(found.st_mode) == 0o700 and found.st_uid == os.geteuid() \
+                and os.path.samestat(found, os.stat(".")) and not os.listdir(self.scratch)
+        except OSError:
+            return False
+
+    def clear_scratch(self) -> None:
+        """Remove the scratch directory with all that is in it; what resists is set aside and reported."""
+        self._has_scratch = False
+        os.chdir("/")
+        if not fsops.remove_tree(self.scratch):
+            # NFS: a file still open somewhere turns into .nfs…, which keeps its directory; a mount does likewise.
+            aside = f"{self.scratch}.left-{time.monotonic_ns()}"
+            fsops.rename(self.scratch, aside)
+            self._report(f"{aside} could not be removed whole: look at it and remove it")
+
+    def _explain(self, error: OSError, path: str) -> Outcome:
+        """Whose fault a failed start is, in a sentence."""
+        directory, name = os.path.split(path)
+        try:
+            if name not in fslook.names(directory):
+                return Outcome(REFUSED, why="the job's file was gone before it could be started")
+        except FileNotFoundError:
+            raise Fenced(f"{directory} is gone: this worker has been declared dead") from None
+        if error.errno in process.NODE_FAULTS:
+            return Outcome(FAULT, why=f"this node could not start it: {error.strerror}")
+        if error.errno == errno.ETXTBSY:
+            return Outcome(FAULT, why="somebody has the file open for writing: submit it by mv from limbo/")
+        if error.errno == errno.EACCES and os.statvfs(directory).f_flag & os.ST_NOEXEC:
+            return Outcome(FAULT, why=f"the jar's file system is mounted noexec on this node: {directory}")
+        return Outcome(REFUSED, why=_why_not(error, path))
+
+
+def _is_text(path: str) -> bool:
+    with open(path, "rb") as file:
+        return b"\0" not in file.read(80)
+
+
+def _why_not(error: OSError, path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            first = file.read(256).split(b"\n")[0]
+    except OSError:
+        first = b""
+    interpreter = os.fsdecode(first[2:].strip().split()[0]) if first[:2] == b"#!" and first[2:].strip() else ""
+    if first.startswith(b"#!") and first.endswith(b"\r"):
+        return f"interpreter '{interpreter}\\r' not found: the file has Windows line ends (mend them with dos2unix)"
+    if error.errno == errno.ENOENT:
+        return f"interpreter {interpreter!r} of its first line is not on this node"
+    if error.errno == errno.ENOEXEC:
+        return "it is a program for another machine, or damaged: build it for this node's architecture"
+    if error.errno == errno.EACCES:
+        return f"interpreter {interpreter!r} of its first line may not be executed" if interpreter else \
+            "it may not be executed by the worker's user: chmod it"
+    return f"it could not be started: {error.strerror}"
+
+
+def base_environment(install_bin: str | None) -> dict[str, str]:
+    """What every job finds in its environment, whoever started the worker and from where."""
+    try:
+        user = pwd.getpwuid(os.geteuid())
+        name, home, shell = user.pw_name, user.pw_dir, user.pw_shell or "/bin/sh"
+    except KeyError:
+        name, home, shell = str(os.geteuid()), "/", "/bin/sh"
+    environment = {"HOME": home, "USER": name, "LOGNAME": name, "SHELL": shell, "BATCH_SYSTEM": "JobJar",
+                   "PATH": f"{PATH}:{install_bin}" if install_bin else PATH,
+                   "LANG": os.environ.get("LANG", "C.UTF-8")}
+    if "TZ" in os.environ:
+        environment["TZ"] = os.environ["TZ"]
+    return environment
+
+
+def usage_record(outcome: Outcome) -> dict[str, object]:
+    """The keys of the journal's end line that say how the job ended and what it used."""
+    status, usage = outcome.status, outcome.usage
+    ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    code = 0 if ended_by else os.WEXITSTATUS(status)
+    record = {"start": round(outcome.start, 3), "state": "FAILED" if code or ended_by else "COMPLETED",
+              "exit": code, "signal": ended_by, "utime": round(usage.ru_utime, 4), "stime": round(usage.ru_stime, 4)}
+    for key in ("maxrss", "minflt", "majflt", "inblock", "oublock", "nvcsw", "nivcsw"):
+        record[key] = getattr(usage, "ru_" + key)
+    if outcome.dropped:
+        record["log_dropped"] = outcome.dropped
+    return record

@@ -1,0 +1,243 @@
+"""A worker: obey markers, find, claim, run, complete, sleep.
+
+It runs one job at a time, survives any job and any bad file, and stops touching the jar the moment it finds itself
+fenced. docs/PROTOCOL.md section 5 has the order of its looks.
+"""
+
+import errno
+import os
+import random
+import time
+
+from jobjar import fslook, fsops, layout, node, orders, registration
+from jobjar.attempts import LEFT, WON, Attempts
+from jobjar.claiming import Glance, Queue
+from jobjar.config import Settings
+from jobjar.errors import Fenced
+from jobjar.journal import Journal
+from jobjar.layout import Jar, Place
+from jobjar.runner import FAULT, Runner
+from jobjar.states import CLAIMS
+from jobjar.watch import Bell
+from jobjar.workerlog import WorkerLog
+
+STOPPED, RENEWED, IDLE, FENCED = "stopped", "renewed", "idle", "fenced"
+BEAT = 60.0
+LOOK_AT_MARKERS = 1.0
+FAULTS_IN_A_ROW = 3
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
+
+
+class Worker:
+    """One registered worker. `run` says why it ended; `leave` must follow, unless it was fenced."""
+
+    def __init__(self, jar: Jar, me: node.Identity, settings: Settings, categories: tuple[str, ...], bell: Bell,
+                 base: dict[str, str], lock: int, trusted: frozenset[int]) -> None:
+        self.jar, self.me, self.settings, self.bell = jar, me, settings, bell
+        self.name = node.owner(me)
+        self.directory, self.claims = jar.worker(self.name), jar.claims(self.name)
+        self.log = WorkerLog(self.directory)
+        self.journal = Journal(self.directory)
+        self.queue = Queue(jar, me.node, categories)
+        self.runner = Runner(jar, self.name, lock, settings.max_log, {**base, "JJ_NODE": me.node}, self._wait,
+                             self.log.say)
+        self.attempts = Attempts(jar, me, self.journal, self.runner, self.log, trusted, self._be_patient)
+        self._own = Glance(self.claims)
+        self._signs = [Glance(self.directory), Glance(jar.workers)]
+        self._markers = orders.Markers(False, False, False, None)
+        self._looked_at = self._beat_at = float("-inf")
+        self._clock_offset = time.time() - time.monotonic()
+        self._idle_since: float | None = None
+        self._pause = 1.0
+        self._faults = 0
+        bell.watch.always(self.directory, (layout.STOP, layout.PAUSE, layout.RENEW))
+        bell.watch.always(jar.workers, (layout.STOP_ALL, layout.PAUSE_ALL, layout.DRAIN))
+
+    def run(self, idle_exit: float | None = None) -> str:
+        """Work until told to end; STOPPED, RENEWED, IDLE (after `idle_exit` seconds without a job) or FENCED."""
+        self._beat()
+        try:
+            while True:
+                reason = self._reason_to_end(idle_exit)
+                if reason:
+                    self.log.say(f"ends: {reason}")
+                    return reason
+                self._turn()
+        except Fenced as error:
+            self.log.say(f"fenced: {error}")
+            return FENCED
+
+    def leave(self) -> None:
+        """Give up the right to own jobs; the directory stays. Fenced when somebody else has taken it."""
+        self.runner.clear_scratch()
+        self.journal.close()
+        registration.leave(self.jar, self.name)
+
+    def _reason_to_end(self, idle_exit: float | None) -> str | None:
+        now = time.monotonic()
+        if self._has_changed(self.directory, self.jar.workers) or now - self._looked_at >= LOOK_AT_MARKERS:
+            self._look_at_markers()
+        if self._markers.stop or self._markers.drain is not None or self.bell.requests_to_end:
+            return STOPPED
+        if self._markers.renew:
+            return RENEWED
+        is_idle = idle_exit is not None and self._idle_since is not None and now - self._idle_since >= idle_exit
+        return IDLE if is_idle else None
+
+    def _has_changed(self, *directories: str) -> bool:
+        changed = self.bell.changed()
+        self.queue.hint(changed)
+        return not changed.isdisjoint(directories)
+
+    def _look_at_markers(self) -> None:
+        self._looked_at = time.monotonic()
+        if not any([sign.needs_listing() for sign in self._signs]):
+            return
+        for sign in self._signs:
+            sign.about_to_list(self._server_now())
+        self._markers = orders.read(self.jar, self.name, self.me.node)
+
+    def _turn(self) -> None:
+        """One round: sleep if paused, else one job, else sleep until there may be one."""
+        if self._markers.pause:
+            self._idle_since = None
+            self._sleep(self.settings.pause_time)
+            return
+        try:
+            place = self._next()
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            self.log.say(f"blocked: {error}")
+            self._sleep(self._backed_off())
+            return
+        if place is not None:
+            self._perform(place)
+        elif not self.queue.has_candidates():
+            self._idle()
+
+    def _next(self) -> Place | None:
+        """A job that is this worker's now; None when there is none, or when it is time to look at the markers."""
+        while True:
+            if self.queue.due():
+                found = self._found()
+                if found:
+                    return found
+                self._list()
+            candidate = self.queue.take()
+            if candidate is None or time.monotonic() - self._looked_at >= LOOK_AT_MARKERS:
+                return self._put_back(candidate)
+            shelf, place = candidate
+            result = self.attempts.claim(place, self._server_now())
+            if result == WON:
+                return place
+            if result == LEFT:
+                shelf.leave(place.name)
+
+    def _put_back(self, candidate: tuple | None) -> None:
+        if candidate is not None:
+            shelf, place = candidate
+            shelf.candidates.append(place.name)
+
+    def _list(self) -> None:
+        self._beat()
+        for shelf in self.queue.due():
+            # Armed before the listing, so that nothing can slip in between.
+            self.bell.watch.once(shelf.directory)
+            shelf.list(self._server_now())
+
+    def _found(self) -> Place | None:
+        """A job that is in claims/ although no claim was seen to succeed: it is this worker's, however it came."""
+        if not self._own.needs_listing():
+            return None
+        self._own.about_to_list(self._server_now())
+        for category in (None, *sorted(self.attempts.categories)):
+            for name in self._claimed(category):
+                if self._is_job(category, name):
+                    # NFS: the rename came late, or its success was reported as a failure.
+                    self.log.say(f"found {name} in claims/")
+                    place = Place(CLAIMS, category, name, self.claims)
+                    self.attempts.adopt(place)
+                    return place
+        return None
+
+    def _claimed(self, category: str | None) -> list[str]:
+        try:
+            return fslook.names(os.path.join(self.claims, category or ""))
+        except FileNotFoundError:
+            raise Fenced(f"{self.claims} is gone: this worker has been declared dead") from None
+
+    def _is_job(self, category: str | None, name: str) -> bool:
+        path = os.path.join(self.claims, category or "", name)
+        if os.path.islink(path):
+            # RACE: somebody's reservation, claimed from an old listing; it was never a job.
+            fsops.remove(path)
+            return False
+        return not name.startswith(".") and os.path.isfile(path)
+
+    def _perform(self, place: Place) -> None:
+        kind = self.attempts.perform(place, self._tick, lambda: self.bell.requests_to_end > 1)
+        self._idle_since = None
+        self._pause = 1.0
+        self._faults = self._faults + 1 if kind == FAULT else 0
+        if self._faults >= FAULTS_IN_A_ROW:
+            self._faults = 0
+            self.log.say(f"paused itself after {FAULTS_IN_A_ROW} jobs that this node could not start")
+            fsops.touch(os.path.join(self.directory, layout.PAUSE))
+
+    def _tick(self, ran: float) -> float:
+        """Called while a job runs: look at the markers, say that the worker lives."""
+        if time.monotonic() - self._looked_at >= self.settings.order_time:
+            self._look_at_markers()
+        return self.settings.order_time
+
+    def _idle(self) -> None:
+        if self._idle_since is None:
+            self._idle_since = time.monotonic()
+        self.journal.rotate()
+        self._sleep(self._backed_off())
+
+    def _backed_off(self) -> float:
+        pause, self._pause = self._pause, self._pause * 2
+        return min(pause, self.settings.pause_time)
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep between jobs, for about `seconds` or until something happens that this worker looks for."""
+        self.runner.clear_scratch()
+        self._beat()
+        spread = min(10.0, seconds / 10)
+        until = time.monotonic() + seconds + random.uniform(-spread, spread)
+        dues = [glance.due() for glance in (self._own, *self._signs)] + [shelf.due_in() for shelf in self.queue.shelves]
+        until = min([until, *(time.monotonic() + due for due in dues if due is not None)])
+        while not self.bell.requests_to_end and time.monotonic() < until:
+            self._wait(min(until - time.monotonic(), BEAT))
+            changed = self.bell.changed()
+            self.queue.hint(changed)
+            if changed:
+                break
+        self._looked_at = float("-inf")
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep, keeping the journal's promise of a second and the beat's of a minute."""
+        due = self.journal.due()
+        self.bell.wait(seconds if due is None else min(seconds, due))
+        if due is not None and self.journal.due() == 0.0:
+            self.journal.sync()
+        if time.monotonic() - self._beat_at >= BEAT:
+            self._beat()
+
+    def _be_patient(self, error: OSError, seconds: float) -> None:
+        if self.bell.requests_to_end > 1:
+            raise error
+        self.bell.wait(seconds)
+        self._beat()
+
+    def _beat(self) -> None:
+        """Say that this worker lives, and learn the file server's time."""
+        path = os.path.join(self.directory, "beat")
+        fsops.touch(path)
+        self._beat_at = time.monotonic()
+        self._clock_offset = os.stat(path).st_mtime - self._beat_at
+
+    def _server_now(self) -> float:
+        return time.monotonic() + self._clock_offset
