@@ -64,7 +64,7 @@ class Jar:
 
     def cleaned(self, name: str) -> str:
         """Where the job completed/NAME or failed/NAME waits in limbo/ for what belongs to it to be removed."""
-        return os.path.join(self.limbo, (CLEANED + name)[:jobname.NAME_MAX])
+        return os.path.join(self.limbo, dot_name(CLEANED[1:] + name))
 
     def aside(self, token: str) -> str:
         """A dot name in limbo/ for what is being looked at before it is removed; `token` makes it fresh."""

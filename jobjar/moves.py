@@ -130,17 +130,18 @@ def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str)
     moved = _into_queue(jar, "retry", place, states.UNCLAIMED, mine, category=category)
     if moved and place.state == states.COMPLETED:
         # Until here the link dangles, which says "not yet"; the other way round the job would look successful.
-        reservation.drop_failed_link(jar, place.name)
+        reservation.drop_dangling(jar, place.name, mine)
     return moved
 
 
-def clean(jar: Jar, place: Place) -> Place | None:
+def clean(jar: Jar, place: Place, mine: str) -> Place | None:
     """completed/ or failed/ → gone, with its log. Its record must be in the archive."""
     states.require("clean", place.state, states.GONE)
     fsops.remove(jar.log(place.name))
     if not fsops.move(jar.path(place), jar.cleaned(place.name)):
         return None
-    reservation.finish_clean(jar, place.name)
+    reservation.drop_dangling(jar, place.name, mine)
+    fsops.remove(jar.cleaned(place.name))
     return Place(states.GONE, None, place.name)
 
 

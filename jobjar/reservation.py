@@ -103,7 +103,9 @@ def drop_failed_link(jar: Jar, name: str) -> None:
         fsops.remove(path)
 
 
-def finish_clean(jar: Jar, name: str) -> None:
-    """Remove what belongs to a job that `moves.clean` has taken out of sight; may be repeated."""
-    drop_failed_link(jar, name)
-    fsops.remove(jar.cleaned(name))
+def drop_dangling(jar: Jar, name: str, mine: str) -> None:
+    """Remove the link failed/NAME when no job completed/NAME is there, nor about to come. May be repeated."""
+    # RACE: a namesake that is just ending badly links the same name; only under a reservation is the link nobody's.
+    if fslook.is_there(jar.failed, name) and fsops.link(mine, os.path.join(jar.completed, name)):
+        drop_failed_link(jar, name)
+        leave_final(jar, name, mine)

@@ -56,20 +56,23 @@ def read(path: str) -> str:
 
 def tree(jar: Jar | str) -> dict[str, str | None]:
     """Everything in a jar, path → a file's text, "-> text" of a link, None of an empty directory."""
-    top = jar if isinstance(jar, str) else jar.home
     found: dict[str, str | None] = {}
-    for directory, names, files in os.walk(top):
-        for name in files + [name for name in names if os.path.islink(os.path.join(directory, name))]:
-            path = os.path.join(directory, name)
-            found[os.path.relpath(path, top)] = "-> " + os.readlink(path) if os.path.islink(path) else read(path)
-        if not names and not files:
-            found[os.path.relpath(directory, top)] = None
+    _look(jar if isinstance(jar, str) else jar.home, "", found)
     return found
 
 
-def files(jar: Jar) -> dict[str, str]:
-    """What `tree` shows without empty directories and FORMAT."""
-    return {path: text for path, text in tree(jar).items() if text is not None and path != "FORMAT"}
+def _look(directory: str, prefix: str, found: dict[str, str | None]) -> None:
+    with os.scandir(directory) as listing:
+        entries = list(listing)
+    if not entries and prefix:
+        found[prefix[:-1]] = None
+    for entry in entries:
+        if entry.is_symlink():
+            found[prefix + entry.name] = "-> " + os.readlink(entry.path)
+        elif entry.is_dir():
+            _look(entry.path, f"{prefix}{entry.name}/", found)
+        else:
+            found[prefix + entry.name] = read(entry.path) if entry.is_file() else "a special file"
 
 
 def worker(jar: Jar, name: str, *categories: str) -> str:

@@ -1,0 +1,260 @@
+"""Faults at every operation that changes the jar, with no more help from the product than the seam in fsops.
+
+`run` forks, and in the child an audit hook counts the operations under the watched directories; at the n-th it kills
+the process before or after it, tears a write, loses the server's reply, lands a rename late, cuts the power, raises
+an errno, or lets somebody else act meanwhile. Hooks cannot be removed, hence always a child.
+"""
+
+import errno
+import os
+import signal
+import sys
+import time
+import traceback
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Sequence
+
+from jobjar import fsops
+
+# `at` counts from 1. `more`: operations until a LATE rename lands; what to do MEANWHILE; the errno to RAISE.
+Fault = namedtuple("Fault", "kind at more", defaults=(None,))
+BEFORE, AFTER, TORN, LOST, LATE, CUT, RAISE, MEANWHILE = (
+    "before", "after", "torn", "lost", "late", "cut", "raise", "meanwhile")
+
+# How the child ended: `died` by the fault's hand; `error` the traceback of what it raised; `trace` its operations.
+Outcome = namedtuple("Outcome", "died hit error trace")
+
+OPERATIONS = {
+    "os.rename": os.rename, "os.link": os.link, "os.symlink": os.symlink, "os.mkdir": os.mkdir, "os.rmdir": os.rmdir,
+    "os.remove": os.remove, "os.chmod": os.chmod, "os.utime": os.utime, "os.truncate": os.truncate,
+}
+REPLIES = {"os.rename": errno.ENOENT, "os.symlink": errno.EEXIST, "os.mkdir": errno.EEXIST, "os.link": errno.EEXIST,
+           "os.rmdir": errno.ENOENT, "os.remove": errno.ENOENT}
+ALARM = 60
+
+
+def run(act: Callable[[], object], fault: Fault | None, *roots: str) -> Outcome:
+    """Let a child do `act()`, struck by `fault`, and wait for its end. Only changes below `roots` count."""
+    report = os.memfd_create("report")
+    child = os.fork()
+    if child == 0:
+        _be_the_child(act, _Injector(fault, roots, report))
+    status = os.waitpid(child, 0)[1]
+    lines = os.pread(report, 1 << 24, 0).decode("utf-8", "surrogateescape").split("\0")
+    os.close(report)
+    died = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    assert died or os.WIFEXITED(status), f"killed by signal {os.WTERMSIG(status)} after {lines}"
+    return Outcome(died, lines[0] == "hit", lines[1] if len(lines) > 1 else "", lines[2:])
+
+
+def count(act: Callable[[], object], *roots: str) -> list[str]:
+    """The operations of an undisturbed `act()`, in a child; it must succeed."""
+    outcome = run(act, None, *roots)
+    assert not outcome.error, outcome.error
+    return outcome.trace
+
+
+def points(trace: Sequence[str], *kinds: str, late: Sequence[int] = (1, 4, 14)) -> Iterator[Fault]:
+    """All faults of these kinds that can strike the operations of a trace."""
+    for at, line in enumerate(trace, 1):
+        verb = line.split(" ", 1)[0]
+        for kind in kinds:
+            if kind == LATE:
+                yield from (Fault(LATE, at, more) for more in late if verb == "os.rename" and _is_claim(line))
+            elif _can_strike(kind, verb):
+                yield Fault(kind, at)
+
+
+def _can_strike(kind: str, verb: str) -> bool:
+    if kind == TORN:
+        return verb == "write"
+    if kind == LOST:
+        return verb in REPLIES
+    # What follows a sync or a close is the same as what precedes the next operation.
+    return kind != AFTER or verb not in ("fsync", "close")
+
+
+def _is_claim(line: str) -> bool:
+    return "/unclaimed/" in line.split(" → ")[0] and "/claims/" in line.split(" → ")[-1]
+
+
+def _be_the_child(act: Callable[[], object], injector: "_Injector") -> None:
+    try:
+        signal.alarm(ALARM)
+        injector.install()
+        act()
+    except BaseException:
+        injector.error = traceback.format_exc()
+    finally:
+        injector.land(everything=True)
+        injector.write_report()
+        os._exit(1 if injector.error else 0)
+
+
+class _Injector:
+    def __init__(self, fault: Fault | None, roots: Sequence[str], report: int) -> None:
+        self.fault = fault or Fault(None, 0)
+        self.roots = tuple(root.rstrip("/") for root in roots)
+        self.report = report
+        self.error = ""
+        self.trace: list[str] = []
+        self.hit = False
+        self.pid = 0
+        self.busy = False
+        self.pending: tuple[int, str, str] | None = None
+        # inode → [a descriptor of ours, how much of it is on the disk]
+        self.written: dict[tuple[int, int], list[int]] = {}
+
+    def install(self) -> None:
+        self.pid = os.getpid()
+        fsops._write = self._seam_write
+        fsops._fsync = self._seam_fsync
+        fsops._close = self._seam_close
+        sys.addaudithook(self._hook)
+
+    # What the hook sees.
+
+    def _hook(self, event: str, arguments: tuple) -> None:
+        if self.busy or (event not in OPERATIONS and event != "open") or os.getpid() != self.pid:
+            return
+        self.busy = True
+        try:
+            paths = _paths(event, arguments)
+            if paths and self._is_watched(paths[-1]):
+                self._step(event, " → ".join(paths), lambda: _perform(event, arguments), paths)
+        finally:
+            self.busy = False
+
+    def _is_watched(self, path: str) -> bool:
+        return any(path == root or path.startswith(root + "/") for root in self.roots)
+
+    def _seam(self, verb: str, handle: int, do: Callable[[], object]) -> object:
+        path = _path_of(handle)
+        if self.busy or os.getpid() != self.pid or not self._is_watched(path):
+            return do()
+        self.busy = True
+        try:
+            self._step(verb, path, do, (path,))
+            return do()
+        finally:
+            self.busy = False
+
+    def _seam_write(self, handle: int, data: bytes) -> int:
+        if not self.busy and os.getpid() == self.pid and self._is_watched(_path_of(handle)):
+            self._remember(handle)
+            if self.fault.kind == TORN and len(self.trace) + 1 == self.fault.at:
+                os.write(handle, bytes(data)[:max(1, len(data) // 2)])
+        return self._seam("write", handle, lambda: os.write(handle, data))
+
+    def _seam_fsync(self, handle: int) -> None:
+        def do() -> None:
+            # The power is cut by us, so the disk need not be waited for.
+            found = os.fstat(handle)
+            if (found.st_dev, found.st_ino) in self.written:
+                self.written[found.st_dev, found.st_ino][1] = found.st_size
+        self._seam("fsync", handle, do)
+
+    def _seam_close(self, handle: int) -> None:
+        self._seam("close", handle, lambda: os.close(handle))
+
+    def _remember(self, handle: int) -> None:
+        found = os.fstat(handle)
+        if (found.st_dev, found.st_ino) not in self.written:
+            self.written[found.st_dev, found.st_ino] = [os.dup(handle), found.st_size]
+
+    # What it does.
+
+    def _step(self, verb: str, text: str, perform: Callable[[], object], paths: Sequence[str]) -> None:
+        self.trace.append(f"{verb} {text}")
+        self.land()
+        if len(self.trace) != self.fault.at:
+            return
+        self.hit = True
+        kind, more = self.fault.kind, self.fault.more
+        if kind == AFTER:
+            perform()
+        if kind in (BEFORE, AFTER, TORN):
+            self._die()
+        if kind == CUT:
+            self._cut_the_power()
+        if kind == LOST:
+            # When it truly fails, its own error is the reply.
+            perform()
+            raise OSError(REPLIES[verb], "the reply was lost", *paths[:1])
+        if kind == LATE:
+            self.pending = (self.fault.at + more, paths[0], paths[1])
+            raise OSError(errno.ENOENT, "the rename will land later", paths[0])
+        if kind == RAISE:
+            if verb == "close":
+                # A close that fails has closed all the same.
+                perform()
+            raise OSError(more, os.strerror(more), paths[-1])
+        if kind == MEANWHILE:
+            more()
+
+    def land(self, everything: bool = False) -> None:
+        """The rename that was late happens, if it still can."""
+        if self.pending and (everything or len(self.trace) >= self.pending[0]):
+            was_busy, self.busy = self.busy, True
+            _, source, target = self.pending
+            self.pending = None
+            try:
+                os.rename(source, target)
+            except OSError:
+                pass
+            self.busy = was_busy
+
+    def _cut_the_power(self) -> None:
+        for handle, size in self.written.values():
+            if os.fstat(handle).st_size > size:
+                os.ftruncate(handle, size)
+        self._die()
+
+    def _die(self) -> None:
+        self.write_report()
+        os.kill(self.pid, signal.SIGKILL)
+        time.sleep(ALARM)
+
+    def write_report(self) -> None:
+        lines = ["hit" if self.hit else "", self.error, *self.trace]
+        os.pwrite(self.report, "\0".join(lines).encode("utf-8", "surrogateescape"), 0)
+
+
+def _paths(event: str, arguments: tuple) -> list[str] | None:
+    """The absolute paths that an event is about; None when it changes no name."""
+    if event == "open":
+        path, _, flags = arguments
+        if not isinstance(flags, int) or not flags & (os.O_CREAT | os.O_TRUNC) or isinstance(path, int):
+            return None
+        return [_absolute(path, -1)]
+    if event == "os.symlink":
+        return [os.fsdecode(arguments[0]), _absolute(arguments[1], arguments[2])]
+    if event in ("os.rename", "os.link"):
+        return [_absolute(arguments[0], arguments[2]), _absolute(arguments[1], arguments[3])]
+    directory = arguments[-1] if event != "os.truncate" else -1
+    return [_absolute(arguments[0], directory)]
+
+
+def _absolute(path: str | bytes | int, directory: int) -> str:
+    if isinstance(path, int):
+        return _path_of(path)
+    path = os.fsdecode(path)
+    return os.path.join(_path_of(directory) if directory >= 0 else os.getcwd(), path)
+
+
+def _path_of(handle: int) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{handle}")
+    except OSError:
+        return ""
+
+
+def _perform(event: str, arguments: tuple) -> None:
+    if event == "open":
+        os.close(os.open(arguments[0], arguments[2] | os.O_CLOEXEC, 0o600))
+        return
+    extra = {"os.rename": ("src_dir_fd", "dst_dir_fd"), "os.link": ("src_dir_fd", "dst_dir_fd"),
+             "os.utime": ("ns", "dir_fd"), "os.truncate": ()}.get(event, ("dir_fd",))
+    plain = arguments[:len(arguments) - len(extra)]
+    named = {key: value for key, value in zip(extra, arguments[len(plain):]) if value not in (-1, None)}
+    OPERATIONS[event](*plain, **named)
