@@ -56,7 +56,7 @@ def look(jar: Jar, me: Identity) -> Census:
     done = _completed(jar, troubles)
     failed = _failed(jar, done, troubles)
     markers = tuple(m for m in (layout.STOP_ALL, layout.PAUSE_ALL) if m in common)
-    drains = orders.drains(jar) if common else {}
+    drains = orders.drains_among(jar, common)
     return Census(tuple(sorted(jobs, key=_order)), tuple(sorted(foreign, key=_order)), tuple(staff), tuple(done),
                   tuple(failed), tuple(drafts), drains, markers, tuple(troubles), now)
 
@@ -286,8 +286,9 @@ def _reason(jar: Jar, name: str) -> str:
         lines = [line for line in notes.read(jar, name) if isinstance(line.get("why"), str)]
     except OSError:
         lines = []
-    said = max(lines, key=lambda line: line["t"] if isinstance(line.get("t"), (int, float)) else 0, default=None)
-    return said["why"] if said else "no reason has been noted"
+    # Of lines of one millisecond the later one counts.
+    said = sorted(lines, key=lambda line: line["t"] if isinstance(line.get("t"), (int, float)) else 0)
+    return said[-1]["why"] if said else "no reason has been noted"
 
 
 def _drafts(jar: Jar, now: float, troubles: list[str]) -> list[Draft]:

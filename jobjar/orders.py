@@ -6,7 +6,7 @@ only into the directories of workers that have not left, so that nothing is ever
 
 import os
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from jobjar import config, fslook, fsops, layout, registration
 from jobjar.errors import JobJarError, NoSuchJob, UsageError
@@ -36,8 +36,8 @@ def stop(jar: Jar, targets: list[str]) -> list[str]:
     """Ask workers to leave after the job they run. Returns the workers that were reached.
 
     `targets`: "all", NODE (whole, or up to its first dot) or NODE.PID, in any mixture. Workers that have left already
-    are not reached, and workers that start later are not affected. NoSuchJob, with nothing done at all, when a target names no
-    worker and no node of a worker; UsageError when it could be several nodes.
+    are not reached, and workers that start later are not affected. NoSuchJob, with nothing done at all, when a target
+    names no worker and no node of a worker; UsageError when it could be several nodes.
     """
     return _each(jar, _resolve(jar, targets), lambda directory: _set(directory, layout.STOP))
 
@@ -153,8 +153,13 @@ def undrain(jar: Jar, node: str) -> bool:
 
 def drains(jar: Jar) -> dict[str, str]:
     """The drained nodes, each with the reason or ""."""
-    nodes = [name.removeprefix(layout.DRAIN) for name in fslook.names(jar.workers) if name.startswith(layout.DRAIN)]
-    return {node: _reason(jar, node) for node in sorted(nodes) if node}
+    return drains_among(jar, fslook.names(jar.workers))
+
+
+def drains_among(jar: Jar, names: Iterable[str]) -> dict[str, str]:
+    """As `drains`, for a listing of the workers' directory."""
+    nodes = sorted(name.removeprefix(layout.DRAIN) for name in names if name.startswith(layout.DRAIN))
+    return {node: _reason(jar, node) for node in nodes if node}
 
 
 def _reason(jar: Jar, node: str) -> str:
