@@ -58,6 +58,12 @@ def open_attempts(jar: Jar, name: str, category: str | None) -> set[str]:
     return {line["a"] for line in lines if line.get("e") == ATTEMPT and "a" in line} - closed
 
 
+def is_closed(jar: Jar, name: str, category: str | None, attempt: str) -> bool:
+    """Whether a "done" line has closed this attempt."""
+    return any(line.get("e") == DONE and (line.get("c"), line.get("n")) == (category, name)
+               and attempt in line.get("closes", ()) for line in read(jar, name))
+
+
 def count(jar: Jar, writer: str, name: str, category: str | None, attempt: str, why: str) -> int:
     """Count one attempt, durably; the number of attempts that count now. Counting an id twice counts once."""
     attempts = open_attempts(jar, name, category)
@@ -78,7 +84,12 @@ def read_lines(path: str) -> list[dict]:
             data = file.read()
     except FileNotFoundError:
         return []
-    return [line for line in map(_parse, data[:data.rfind(b"\n") + 1].splitlines()) if line is not None]
+    return parse(data[:data.rfind(b"\n") + 1].splitlines())
+
+
+def parse(lines: list[bytes]) -> list[dict]:
+    """What the lines say; those that are no JSON objects are left out."""
+    return [line for line in map(_parse, lines) if line is not None]
 
 
 def _parse(raw: bytes) -> dict | None:

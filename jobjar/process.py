@@ -43,6 +43,11 @@ def local_directory() -> str:
     return path
 
 
+def lock_path(nonce: str) -> str:
+    """The node-local lock file of the jobs of the worker with that nonce."""
+    return os.path.join(local_directory(), f"run-{nonce}.lock")
+
+
 def open_lock(path: str) -> int:
     """A locked descriptor that a job may inherit: as long as anything holds it, something of the job lives."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,27 @@
+"""One supervisor at a time per node and user.
+
+The lock is node-local and on a fixed path, so that cron and a terminal mean the same one; it guards nothing in the
+jar, whose safety rests on renames alone.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jobjar import process
+
+
+@contextmanager
+def only_one(seconds: float = 0.0) -> Iterator[bool]:
+    """Hold this node's lock for this user; yields False when somebody else still has it after `seconds`."""
+    import filelock
+    lock = filelock.UnixFileLock(os.path.join(process.local_directory(), "node.lock"))
+    try:
+        lock.acquire(timeout=seconds)
+    except filelock.Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -1,0 +1,187 @@
+"""How a worker comes to life: detached from whoever starts it, under a name that nobody else holds.
+
+A start is reported only when the worker has registered, so whoever counts workers afterwards counts this one.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections import namedtuple
+from collections.abc import Callable
+
+from jobjar import config, fsops, node, process, registration, trust
+from jobjar.config import Settings
+from jobjar.errors import JobJarError
+from jobjar.layout import Jar
+from jobjar.nodelock import only_one
+from jobjar.recovery import Recovery
+from jobjar.runner import base_environment
+from jobjar.watch import Bell, Watch
+from jobjar.worker import FENCED, RENEWED, Worker
+
+READY, REFUSED = b"+", b"-"
+HIGHEST_DESCRIPTOR = 65536
+REGISTER_TIME = 60.0
+
+# What a worker is told at its start: the categories, and after how many idle seconds it ends (None: never).
+Terms = namedtuple("Terms", "categories idle_exit", defaults=((), None))
+
+
+def start(jar: Jar, settings: Settings, terms: Terms) -> str:
+    """Start one worker in the background and return its name once it has registered.
+
+    It survives the caller and its terminal. JobJarError says why it did not start.
+    """
+    trust.require(jar, settings)
+    inner, outer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(inner)
+        _detach(jar, settings, terms, outer)
+    os.close(outer)
+    os.waitpid(pid, 0)
+    with open(inner, "rb") as pipe:
+        answer = pipe.read()
+    if answer[:1] == READY:
+        return os.fsdecode(answer[1:])
+    reason = os.fsdecode(answer[1:]) or "it ended before it was ready"
+    raise JobJarError(f"no worker was started: {reason}")
+
+
+def _detach(jar: Jar, settings: Settings, terms: Terms, report: int) -> None:
+    """In a fresh child: become a process of its own, be a worker, never return."""
+    code = 1
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        _forget_origin(report)
+        worker = register(jar, settings, terms)
+        _answer(report, READY, worker.name)
+        code = work(jar, settings, worker, terms)
+    except BaseException as error:
+        _answer(report, REFUSED, str(error) or repr(error))
+    finally:
+        os._exit(code)
+
+
+def _forget_origin(keep: int) -> None:
+    """Let go of the terminal, the directory and every descriptor that the starter had."""
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for handle in (0, 1, 2):
+        os.dup2(null, handle)
+    os.closerange(3, keep)
+    os.closerange(keep + 1, HIGHEST_DESCRIPTOR)
+
+
+def _answer(report: int, kind: bytes, text: str) -> None:
+    try:
+        os.write(report, kind + os.fsencode(text))
+        os.close(report)
+    except OSError:
+        # The starter has gone, or has heard READY before.
+        pass
+
+
+def foreground(jar: Jar, settings: Settings, terms: Terms) -> int:
+    """Be a worker in this process, or in a child when this pid's name is not to be had; the exit status."""
+    trust.require(jar, settings)
+    worker = register(jar, settings, terms, _stand_in)
+    print(worker.name, flush=True)
+    return work(jar, settings, worker, terms)
+
+
+def _stand_in(child: int) -> None:
+    """In the foreground: pass signals on to the worker and end as it does."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, lambda received, _: os.kill(child, received))
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xff)
+
+
+def _vanish(_: int) -> None:
+    os._exit(0)
+
+
+def register(jar: Jar, settings: Settings, terms: Terms, stay: Callable[[int], None] = _vanish) -> Worker:
+    """A registered worker in this process, or in a descendant; `stay(child)` is what becomes of the others."""
+    trusted = trust.require(jar, settings)
+    while True:
+        me = node.myself(settings.node)
+        lock_path = process.lock_path(node.nonce(me))
+        if _take_name(jar, settings, me, _about(jar, terms, lock_path)):
+            break
+        # In a container pids are always the same; another pid has another name.
+        child = os.fork()
+        if child:
+            stay(child)
+    registration.probe(jar, node.owner(me))
+    process.adopt_orphans()
+    lock = process.open_lock(lock_path)
+    return Worker(jar, me, settings, terms.categories, Bell(Watch()), base_environment(programs()), lock, trusted)
+
+
+def _about(jar: Jar, terms: Terms, lock_path: str) -> dict[str, object]:
+    import jobjar
+    return {"uid": os.geteuid(), "version": jobjar.__version__, "home": jar.home, "workers": jar.workers,
+            "lock": lock_path, "categories": list(terms.categories), "started": round(time.time(), 3)}
+
+
+def _take_name(jar: Jar, settings: Settings, me: node.Identity, about: dict[str, object]) -> bool:
+    """Register under this process's name, setting an earlier owner's directory aside; False if that cannot be."""
+    for _ in range(2):
+        if registration.write(jar, me, about):
+            return True
+        if not _clear_name(jar, settings, me):
+            return False
+    return False
+
+
+def _clear_name(jar: Jar, settings: Settings, me: node.Identity) -> bool:
+    worker = node.owner(me)
+    record = registration.read(jar, worker)
+    if registration.owns_jobs(jar, worker):
+        if record is None or registration.verdict(jar, record, me) != node.DEAD:
+            return False
+        recovery = Recovery(jar, me, settings.max_attempts)
+        if not recovery.worker(record):
+            return False
+        recovery.sweep()
+    return registration.set_aside(jar, worker, record.nonce if record else f"unknown-{node.nonce(me)}")
+
+
+def work(jar: Jar, settings: Settings, worker: Worker, terms: Terms) -> int:
+    """Let the worker work to its end; 0 when it has left in order, with a successor if one was asked for."""
+    while True:
+        reason = worker.run(terms.idle_exit)
+        if reason == FENCED:
+            return 1
+        if reason != RENEWED:
+            _leave(worker)
+            return 0
+        # Nobody counts workers between this one's leaving and its successor's coming.
+        with only_one(REGISTER_TIME) as mine:
+            if mine:
+                _leave(worker)
+                return _succeed(jar, terms)
+
+
+def _leave(worker: Worker) -> None:
+    worker.leave()
+    fsops.remove(process.lock_path(worker.attempts.nonce))
+
+
+def _succeed(jar: Jar, terms: Terms) -> int:
+    """Start a worker on the same terms with the program as it is installed now; its exit status."""
+    words = [sys.executable, os.path.join(programs(), "start_worker"), "--home", jar.home]
+    if terms.idle_exit is not None:
+        words += ["--idle-exit", str(terms.idle_exit)]
+    pid = os.posix_spawn(words[0], [*words, *terms.categories], os.environ)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 0xff
+
+
+def programs() -> str:
+    """The directory of the project's own programs."""
+    top = config.installation()
+    return os.path.join(top or sys.prefix, "bin")

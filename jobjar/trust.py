@@ -1,0 +1,63 @@
+"""Whose jobs a worker runs: the private jar of docs/PROTOCOL.md, checked before a worker starts, as sshd does.
+
+Whoever can write into the jar, or rename a directory above it, can run programs as the worker's user.
+"""
+
+import grp
+import os
+import pwd
+import stat
+
+from jobjar import layout
+from jobjar.config import Settings
+from jobjar.errors import UsageError
+from jobjar.layout import Jar
+
+
+def require(jar: Jar, settings: Settings) -> frozenset[int]:
+    """The user ids whose jobs a worker may run; UsageError when others could slip something into the jar."""
+    me = os.geteuid()
+    if me == 0 and not settings.allow_root:
+        raise UsageError("a worker of root would run every job as root: use an ordinary user, or set JJ_ALLOW_ROOT=1")
+    for directory in _guarded(jar):
+        _require_private(directory, me)
+    return frozenset([me, *(_uid(login, settings) for login in settings.trusted_users)])
+
+
+def _guarded(jar: Jar) -> list[str]:
+    """The jar's directories and all above them."""
+    inside = [os.path.join(jar.home, name) for name in layout.DIRECTORIES]
+    above = set()
+    for path in (os.path.realpath(jar.home), os.path.realpath(jar.workers)):
+        while path not in above:
+            above.add(path)
+            path = os.path.dirname(path)
+    return sorted(above) + inside
+
+
+def _require_private(directory: str, me: int) -> None:
+    found = os.stat(directory)
+    if found.st_uid not in (0, me):
+        raise UsageError(f"{directory} belongs to another user, who could put jobs of theirs into the jar: move the jar")
+    if found.st_mode & stat.S_ISVTX:
+        return
+    if found.st_mode & stat.S_IWOTH:
+        raise UsageError(f"{directory} can be written by everybody: chmod o-w {directory}")
+    if found.st_mode & stat.S_IWGRP and not _is_private_group(found.st_gid, found.st_uid):
+        raise UsageError(f"{directory} can be written by a group: chmod g-w {directory}")
+
+
+def _is_private_group(gid: int, uid: int) -> bool:
+    try:
+        owner, group = pwd.getpwuid(uid), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    return group.gr_gid == owner.pw_gid and group.gr_name == owner.pw_name and set(group.gr_mem) <= {owner.pw_name}
+
+
+def _uid(login: str, settings: Settings) -> int:
+    try:
+        return pwd.getpwnam(login).pw_uid
+    except KeyError:
+        raise UsageError(f"JJ_TRUSTED_USERS ({settings.source('JJ_TRUSTED_USERS')}) names {login!r}, a user whom this"
+                         " node does not know: correct it") from None
