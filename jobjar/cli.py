@@ -42,6 +42,38 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
+class OutputError(Exception):
+    """Standard output does not take what is printed; `error` says why."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Output:
+    """Standard output, whose errors can be told from those of the jar."""
+
+    def __init__(self, stream: object) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As the stream's own, save that an OSError becomes an OutputError."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            raise OutputError(error) from error
+
+    def flush(self) -> None:
+        """As `write`."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise OutputError(error) from error
+
+
 def main(program: str, argv: list[str] | None = None) -> int:
     """Run `program`, a name in bin/, with the words `argv` (the process's own if None); returns its exit status.
 
@@ -51,7 +83,13 @@ def main(program: str, argv: list[str] | None = None) -> int:
     _fill_standard_streams()
     _add_packages_of_checkout()
     action = _choose if program == JOBJAR else _call
-    return _flushed(program, _guarded(program, action, PROGRAMS.get(program), words))
+    stdout = sys.stdout
+    if stdout is not None:
+        sys.stdout = Output(stdout)
+    try:
+        return _guarded(program, action, PROGRAMS.get(program), words)
+    finally:
+        sys.stdout = stdout
 
 
 def __getattr__(name: str) -> object:
@@ -128,7 +166,13 @@ def _load(module: str) -> object:
 
 def _guarded(program: str, action: object, module: str | None, words: list[str]) -> int:
     try:
-        return action(program, module, words)
+        try:
+            return action(program, module, words)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OutputError as error:
+        return _unprinted(program, error.error)
     except JobJarError as error:
         _say(program, str(error))
         return error.exit_status
@@ -141,7 +185,10 @@ def _guarded(program: str, action: object, module: str | None, words: list[str])
 
 
 def _say(program: str, sentence: str) -> None:
-    print(f"{program}: {sentence}", file=sys.stderr)
+    from jobjar import text
+    # Names in it may come from anybody's files, and must not steer the terminal.
+    shown = "".join(c if c.isprintable() else text.escape(c) for c in sentence)
+    print(f"{program}: {shown}", file=sys.stderr)
 
 
 def _without_package(program: str, error: ImportError) -> int:
@@ -155,14 +202,8 @@ def _without_package(program: str, error: ImportError) -> int:
 
 def _in_trouble(program: str, error: OSError) -> int:
     """The exit status for an error of the operating system that a person can mend; all others are raised again."""
-    if isinstance(error, BrokenPipeError):
-        return BROKEN_PIPE
-    if _is_stdout_broken():
-        # The error is that of standard output, and is reported when it is flushed for the last time.
-        return 0
     if error.errno in NO_ROOM:
-        where = error.filename or "the jar, or where standard output goes"
-        _say(program, f"{where}: {error.strerror}: make room there and try again")
+        _say(program, f"{error.filename or 'a file of the jar'}: {error.strerror}: make room there and try again")
         return 75
     if error.errno in NO_ACCESS and error.filename:
         _say(program, f"{error.filename}: {error.strerror}: make it accessible to you, or work as the jar's user")
@@ -170,28 +211,16 @@ def _in_trouble(program: str, error: OSError) -> int:
     raise error
 
 
-def _is_stdout_broken() -> bool:
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return False
-    except OSError:
-        return True
-
-
-def _flushed(program: str, status: int) -> int:
-    """`status`, unless what was printed cannot be written."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return status
-    except OSError as error:
-        # The interpreter flushes once more when it ends, and must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        if isinstance(error, BrokenPipeError):
-            return status or BROKEN_PIPE
-        _say(program, f"standard output: {error.strerror}: what was printed is lost")
-        return status or 1
+def _unprinted(program: str, error: OSError) -> int:
+    """The exit status when standard output does not take what is printed."""
+    # The interpreter flushes once more when it ends, and must not fail again.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    _say(program, f"standard output: {error.strerror}: not everything could be printed")
+    return 1
 
 
 def _fill_standard_streams() -> None:

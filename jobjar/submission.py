@@ -129,6 +129,9 @@ def _submit(jar: Jar, requests: list[Request], synced: bool) -> list[Place]:
     drafts: list[str] = []
     places: list[Place] = []
     try:
+        for category in dict.fromkeys(request.category for request in requests):
+            # What is in the way of a category is better found before any job is submitted.
+            jar.queue(states.UNCLAIMED, category)
         for request in requests:
             drafts.append(_draft(jar, request, synced))
         if not synced:
@@ -158,11 +161,14 @@ def _draft(jar: Jar, request: Request, synced: bool) -> str:
 
 
 def _explain(error: BaseException, jar: Jar, done: int, total: int) -> None:
-    """Raise what a person understands, if there is such a sentence; else return."""
-    count = f"{done} of {total} jobs are" if done else "nothing is"
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
-        raise TryAgain(f"{error.filename or jar.limbo}: {error.strerror}: {count} submitted, so make room there and"
-                       f" submit {'the others' if done else 'it'} again") from None
+    """Raise the sentence that says what became of the jobs, if a person needs one; else return."""
+    if not isinstance(error, OSError) or not (done or error.errno in NO_ROOM):
+        return
+    reason = f"{error.filename or jar.limbo}: {error.strerror}"
+    what = f"{done} of {total} jobs are submitted, so submit only the others again" if done else "nothing is submitted"
+    if error.errno in NO_ROOM:
+        raise TryAgain(f"{reason}: {what}, when there is room") from None
+    raise JobJarError(f"{reason}: {what}") from error
 
 
 def _make_durable(jar: Jar, places: list[Place]) -> None:

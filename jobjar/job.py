@@ -1,0 +1,250 @@
+"""A handle on one submitted job: where it is, how it ended, what it printed.
+
+Invariant: everything is asked afresh of the directories, and nothing is changed. A job may move on while it is looked
+for, so the places are visited in the order of its life, and none of the answers need be true any more when they arrive.
+"""
+
+import json
+import os
+import stat
+import time
+
+from jobjar import census, fslook, jobname, layout, notes, states
+from jobjar.errors import NoSuchJob
+from jobjar.layout import Jar, Place
+
+PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"
+# The events whose note says how a job came to failed/ without having been run to its end.
+BURIALS = ("cancel", "doom", "refuse", "give_up")
+
+LOOKS = 3
+# Seconds between two looks of wait(), which grow from the first to the second.
+SHORTEST, LONGEST = 0.01, 1.0
+# A job that has not been seen for so many seconds is gone: on a network an answer can be 60 s old.
+LOST_AFTER = 60.0
+
+
+class Job:
+    """One job. `name`, `category` and `id` are those with which it was seen last."""
+
+    def __init__(self, jar: Jar, place: Place) -> None:
+        self._jar = jar
+        self._place = place
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r})"
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return self._place.name
+
+    @property
+    def id(self) -> str:
+        """Its name without the priority: what `submit_job` prints."""
+        return jobname.split(self._place.name)[0]
+
+    @property
+    def category(self) -> str | None:
+        """The category in which it was submitted; None: uncategorized, or a job that was found in completed/."""
+        return self._place.category
+
+    @property
+    def path(self) -> str | None:
+        """Where its file is now; None when it is nowhere in the jar."""
+        place = self._find()
+        return self._jar.path(place) if place else None
+
+    @property
+    def state(self) -> str | None:
+        """PENDING, RUNNING, COMPLETED, FAILED or CANCELLED; None when nothing in the jar says it.
+
+        COMPLETED: it was run to its end and its exit status was 0. A job whose file is gone is judged by the
+        journals: their last word about it may be TIMEOUT or OUT_OF_MEMORY too.
+        """
+        place = self._find()
+        if place is None:
+            end = self._end_line()
+            return end.get("state") if end else None
+        if place.state == states.COMPLETED:
+            # Asked after completed/: the other order takes a failed job for a successful one.
+            return FAILED if fslook.is_there(self._jar.failed, place.name) else COMPLETED
+        if place.state == states.FAILED:
+            return CANCELLED if self._burial() == "cancel" else FAILED
+        return PENDING if place.state in states.QUEUES else RUNNING
+
+    def wait(self, timeout: float | None = None) -> str | None:
+        """Wait until the job has ended; returns its last state, or None when `timeout` seconds are over.
+
+        NoSuchJob when the job has disappeared from the jar.
+        """
+        begin = seen = time.monotonic()
+        pause = SHORTEST
+        while True:
+            state, now = self.state, time.monotonic()
+            if state not in (None, PENDING, RUNNING):
+                return state
+            if timeout is not None and now >= begin + timeout:
+                return None
+            seen = seen if state is None else now
+            if now > seen + LOST_AFTER:
+                raise NoSuchJob(f"{self.id} is nowhere in {self._jar.home}: somebody has removed it")
+            time.sleep(pause if timeout is None else min(pause, begin + timeout - now))
+            pause = min(pause * 1.5, LONGEST)
+
+    @property
+    def exit_status(self) -> int | None:
+        """What the job returned, 128 + N when the signal N ended it; None while, or if for ever, that is unknown."""
+        place = self._find()
+        if place is not None and place.state != states.COMPLETED:
+            return None
+        end = self._end_line()
+        if end is None:
+            return None
+        return 128 + end["signal"] if end.get("signal") else end.get("exit")
+
+    def output(self) -> str:
+        """What the job has printed so far, both streams; bytes that are no UTF-8 are replaced.
+
+        "" for a silent job and for one that has not been started.
+        """
+        for _ in range(LOOKS):
+            place = self._find()
+            if place is None or place.holder is None:
+                break
+            text = _text(os.path.join(os.path.dirname(place.holder), "output"))
+            # RACE: the worker may have gone on to another job, whose output that would be.
+            if self._find() == place:
+                return text
+        return _text(self._jar.log(self._place.name))
+
+    def _find(self) -> Place | None:
+        """Where the job is, or None when it was not seen anywhere in three looks."""
+        for _ in range(LOOKS):
+            place = self._where_expected() or self._where_else()
+            if place is not None:
+                # completed/ and failed/ do not say what the category was.
+                category = place.category if place.state not in (states.COMPLETED, states.FAILED) else self.category
+                self._place = place._replace(category=category)
+                return place
+        return None
+
+    def _where_expected(self) -> Place | None:
+        """One lookup in each place where the job is if nothing unusual happened, in the order of its life."""
+        jar, name, category = self._jar, self.name, self.category
+        for state in states.QUEUES:
+            if _is_file(jar.directory(state, category), name):
+                return Place(state, category, name)
+        claimed = self._claimed()
+        if claimed is not None:
+            return claimed
+        for state in (states.COMPLETED, states.FAILED):
+            if _is_file(jar.directory(state), name):
+                return Place(state, None, name)
+        return None
+
+    def _claimed(self) -> Place | None:
+        """The worker's place that claimed/ points to, if the job really is there."""
+        text = fslook.link_text(os.path.join(self._jar.claimed, self.name))
+        path = os.path.normpath(os.path.join(self._jar.claimed, text or ""))
+        head, name = os.path.split(path)
+        holder, category = (os.path.dirname(head), self.category) if self.category else (head, None)
+        if text is None or name != self.name or not _is_file(head, name):
+            return None
+        return Place(states.CLAIMS, category, name, holder)
+
+    def _where_else(self) -> Place | None:
+        """A look at everything: a worker without a link in claimed/, or another priority, category or ~N."""
+        jar = self._jar
+        for state in states.QUEUES:
+            for place in census.queued(jar, state):
+                if self._is_mine(place.name):
+                    return place
+        for place in census.claimed(jar):
+            if self._is_mine(place.name):
+                return place
+        for state in (states.COMPLETED, states.FAILED):
+            for name in fslook.names(jar.directory(state)):
+                if self._is_mine(name) and _is_file(jar.directory(state), name):
+                    return Place(state, None, name)
+        return None
+
+    def _is_mine(self, name: str) -> bool:
+        if name == self.name:
+            return True
+        # Another name is surely that of the same job only if we made it: others need not be unique.
+        return jobname.number(self.name) is not None and _stem(name) == _stem(self.name)
+
+    def _burial(self) -> str | None:
+        """The event that took the job to failed/, as far as it was noted."""
+        lines = [line for line in notes.read(self._jar, self.name) if line.get("e") in BURIALS]
+        return max(lines, key=lambda line: line.get("t", 0))["e"] if lines else None
+
+    def _end_line(self) -> dict | None:
+        """The last end line in any worker's journal for the job that is, or was, completed/NAME."""
+        found = None
+        for changed, path in _journals(self._jar):
+            # A journal that was not written since holds no later line. Clocks differ, by seconds if all is well.
+            if found is not None and found["t"] > changed + 5:
+                break
+            end = _last_end(path, self.name, self.category)
+            if end is not None and (found is None or end["t"] > found["t"]):
+                found = end
+        return found
+
+
+def _is_file(directory: str, name: str) -> bool:
+    try:
+        found = fslook.status(directory, name)
+    except NotADirectoryError:
+        return False
+    return found is not None and stat.S_ISREG(found.st_mode)
+
+
+def _stem(name: str) -> str:
+    """The id without ~N."""
+    return jobname.split(name)[0].partition("~")[0]
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def _journals(jar: Jar) -> list[tuple[float, str]]:
+    """(mtime, path) of all journals, the one that was written last first; also of workers that were set aside."""
+    found = []
+    for worker in fslook.names(jar.workers):
+        if layout.split_worker(worker.partition(".old-")[0]):
+            found += _journals_of(jar.worker(worker))
+    return sorted(found, reverse=True)
+
+
+def _journals_of(directory: str) -> list[tuple[float, str]]:
+    try:
+        with os.scandir(directory) as entries:
+            return [(entry.stat().st_mtime, entry.path) for entry in entries
+                    if entry.name == "journal" or entry.name.startswith("journal.")]
+    except (FileNotFoundError, NotADirectoryError):
+        # RACE: it was set aside or rotated just now; whoever asks again finds it.
+        return []
+
+
+def _last_end(path: str, final: str, category: str | None) -> dict | None:
+    """The last end line in a journal whose job's file went to completed/FINAL."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return None
+    # Most journals do not know the name, and of the others only the lines that matter are parsed.
+    raw = data[:data.rfind(b"\n") + 1].splitlines()
+    targets = {line.get("a"): line.get("as") for line in notes.parse([line for line in raw if b'"target"' in line])}
+    words = [json.dumps(word).encode() for word in (final, *(a for a in targets if targets[a] == final))]
+    lines = notes.parse([line for line in raw if any(word in line for word in words)])
+    ends = [line for line in lines if line.get("e") == "end" and isinstance(line.get("t"), (int, float))
+            and targets.get(line.get("a"), line.get("n")) == final and category in (None, line.get("c"))]
+    return ends[-1] if ends else None
