@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -328,7 +329,7 @@ def test_settings_never_change(tmp_path):
 
 
 def test_the_configuration_file_that_we_ship_shows_every_key_at_its_default(tmp_path):
-    lines = open(f"{TOP}/config.ini", encoding="utf-8").read().split("\n")
+    lines = Path(f"{TOP}/config.ini").read_text(encoding="utf-8").split("\n")
     shown = {line[1:].partition(":")[0]: at for at, line in enumerate(lines) if line.startswith("#JJ_")}
     assert list(shown) == list(config.KEYS)
     for key, at in shown.items():
@@ -338,7 +339,7 @@ def test_the_configuration_file_that_we_ship_shows_every_key_at_its_default(tmp_
 
 
 def test_the_configuration_file_that_we_ship_is_accepted_as_it_is_and_with_every_line_in_force(tmp_path):
-    text = open(f"{TOP}/config.ini", encoding="utf-8").read()
+    text = Path(f"{TOP}/config.ini").read_text(encoding="utf-8")
     (tmp_path / "shipped.ini").write_text(text)
     (tmp_path / "in_force.ini").write_text(text.replace("\n#JJ_", "\nJJ_"))
     plain = read(tmp_path, {"JJ_HOME": "/j"}, JJ_CONFIG_FILE=f"{tmp_path}/shipped.ini")
