@@ -40,7 +40,8 @@ class Attempts:
         self._patience = patience
         self._count = 0
         self._attempt = ""
-        self._distrusted = False
+        self._distrusted = self._has_notes = False
+        self._tries = 1
         self._target: str | None = None
         self._users: dict[int, str] = {}
 
@@ -66,7 +67,8 @@ class Attempts:
         self._attempt = f"{self.nonce}-{self._count}"
         self._target = None
         self._distrusted = False
-        careful = notes.has(self.jar, place.name) or time.clock_gettime(time.CLOCK_BOOTTIME) < YOUNG_BOOT
+        self._has_notes = notes.has(self.jar, place.name)
+        careful = self._has_notes or time.clock_gettime(time.CLOCK_BOOTTIME) < YOUNG_BOOT
         self._make_category(place.category)
         self.journal.intend(self._attempt, place.category, place.name, sync=careful)
         return careful
@@ -87,11 +89,13 @@ class Attempts:
     def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool]) -> str:
         """Run the job that was claimed last and see it out of claims/; returns the kind of its Outcome."""
         place = Place(CLAIMS, place.category, place.name, self.claims)
+        # Nobody counts attempts of a job that a living worker holds, so what holds now holds to its end.
+        self._tries = 1 + len(notes.open_attempts(self.jar, place.name, place.category)) if self._has_notes else 1
         shown = self._show(place)
         if self._distrusted:
             outcome = Outcome(runner.REFUSED, why="its owner is not trusted by this worker, or it is set-id")
         else:
-            outcome = self.runner.run(place, self._attempt, self._tries(place), tick, quit)
+            outcome = self.runner.run(place, self._attempt, self._tries, tick, quit)
         if outcome.kind == runner.ENDED:
             self._end(place, outcome)
         elif outcome.kind == runner.REFUSED:
@@ -102,9 +106,6 @@ class Attempts:
             self._insist(lambda: fsops.remove(shown))
         self.runner.tidy_scratch()
         return outcome.kind
-
-    def _tries(self, place: Place) -> int:
-        return 1 + len(notes.open_attempts(self.jar, place.name, place.category))
 
     def _show(self, place: Place) -> str | None:
         """Link the job in claimed/; a view, so a failure is only reported."""
@@ -119,9 +120,11 @@ class Attempts:
             return None
 
     def _end(self, place: Place, outcome: Outcome) -> None:
-        record = {**runner.usage_record(outcome), "user": self._user(place), "node": self.me.node,
-                  "tries": self._tries(place)}
-        if not os.path.lexists(self.jar.path(place)):
+        record = {**runner.usage_record(outcome), "node": self.me.node, "tries": self._tries}
+        try:
+            record["user"] = self._login(os.lstat(self.jar.path(place)).st_uid)
+        except FileNotFoundError:
+            # It has removed itself, or is fenced: the move will tell.
             record["gone"] = True
         key = self._attempt, place.category, place.name
         self._insist(lambda: self.journal.end(*key, **record))
@@ -134,7 +137,7 @@ class Attempts:
         self._target = name
 
     def _close_notes(self, place: Place) -> None:
-        if notes.has(self.jar, place.name):
+        if self._has_notes:
             notes.close(self.jar, self.owner, place.name, place.category)
 
     def _refuse(self, place: Place, why: str) -> None:
@@ -156,11 +159,7 @@ class Attempts:
     def _mine(self) -> str:
         return reservation.text(self.owner, self._attempt)
 
-    def _user(self, place: Place) -> str:
-        try:
-            uid = os.lstat(self.jar.path(place)).st_uid
-        except FileNotFoundError:
-            uid = os.geteuid()
+    def _login(self, uid: int) -> str:
         if uid not in self._users:
             try:
                 self._users[uid] = pwd.getpwuid(uid).pw_name

@@ -14,6 +14,7 @@ from jobjar.layout import Jar, Place
 # A directory changed so short a time before it was listed may change again without its mtime showing it.
 RACY = 2.0
 RENEW_AFTER = 1.0
+LOOK_AGAIN_AFTER = 0.5
 COST_FACTOR = 20
 # An empty file this young may be one that somebody is still copying.
 EMPTY_AGE = 2.0
@@ -72,17 +73,20 @@ class Shelf:
         self.candidates: list[str] = []
         self._left: set[str] = set()
         self._numbers: dict[str, str] = {}
-        self._listed_at = float("-inf")
+        self._listed_at = self._looked_at = float("-inf")
         self._cost = 0.0
 
     def is_due(self) -> bool:
         """Whether to list anew: a hint or an empty list are reasons, and so is time."""
-        age = time.monotonic() - self._listed_at
-        if age < COST_FACTOR * self._cost:
+        now = time.monotonic()
+        if now - self._listed_at < COST_FACTOR * self._cost:
             return False
         if self.is_hinted:
             return True
-        return (age >= RENEW_AFTER or not self.candidates) and (bool(self._left) or self.glance.needs_listing())
+        if now - self._looked_at < (RENEW_AFTER if self.candidates else LOOK_AGAIN_AFTER):
+            return False
+        self._looked_at = now
+        return bool(self._left) or self.glance.needs_listing()
 
     def due_in(self) -> float | None:
         """Seconds until a look is known to be worth while, else None."""
@@ -106,7 +110,7 @@ class Shelf:
         names.sort(key=_priority)
         self.candidates = names
         self._left.clear()
-        self._listed_at = time.monotonic()
+        self._listed_at = self._looked_at = time.monotonic()
         self._cost = self._listed_at - began
 
     def leave(self, name: str) -> None:

@@ -65,7 +65,8 @@ def myself(node: str) -> Identity:
 def nonce(identity: Identity) -> str:
     """A short word that no other process shares; the prefix of its attempt ids."""
     boot = identity.boot.replace("-", "")[:6] or "000000"
-    return f"{boot}{identity.pidns & 0xfffff:05x}-{identity.start:x}"
+    # Two processes may start in one tick, so the pid belongs to it.
+    return f"{boot}{identity.pidns & 0xfffff:05x}-{identity.start:x}.{identity.pid:x}"
 
 
 def owner(identity: Identity) -> str:
@@ -92,7 +93,7 @@ def is_dead_nonce(process: str, text: str, me: Identity) -> bool:
     """Whether the process NODE.PID that carried this nonce (or an attempt id made of it) is provably gone."""
     node, _, pid = process.rpartition(".")
     binding, dash, rest = text.removeprefix("none-").partition("-")
-    ticks = rest.partition("-")[0]
+    ticks = rest.partition(".")[0]
     if node != me.node or not dash or not pid.isdigit() or binding != nonce(me).partition("-")[0]:
         return False
     start = start_ticks(int(pid))

@@ -226,7 +226,7 @@ class Recovery:
             return None
         owner, nonce = parsed
         record = registration.read(self.jar, owner)
-        if record is not None and nonce.removeprefix("none-").startswith(record.nonce):
+        if record is not None and f"{nonce.removeprefix('none-')}-".startswith(record.nonce + "-"):
             # A worker that has left, or was recovered, moves nothing more, dead or not.
             return None if registration.owns_jobs(self.jar, owner) else parsed
         return parsed if node.is_dead_nonce(owner, nonce, self.me) else None

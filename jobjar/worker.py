@@ -11,7 +11,7 @@ import time
 
 from jobjar import fslook, fsops, layout, node, orders, registration
 from jobjar.attempts import LEFT, WON, Attempts
-from jobjar.claiming import Glance, Queue
+from jobjar.claiming import Glance, Queue, Shelf
 from jobjar.config import Settings
 from jobjar.errors import Fenced
 from jobjar.journal import Journal
@@ -119,11 +119,12 @@ class Worker:
     def _next(self) -> Place | None:
         """A job that is this worker's now; None when there is none, or when it is time to look at the markers."""
         while True:
-            if self.queue.due():
+            due = self.queue.due()
+            if due or not self.queue.has_candidates():
                 found = self._found()
                 if found:
                     return found
-                self._list()
+            self._list(due)
             candidate = self.queue.take()
             if candidate is None or time.monotonic() - self._looked_at >= LOOK_AT_MARKERS:
                 return self._put_back(candidate)
@@ -139,9 +140,10 @@ class Worker:
             shelf, place = candidate
             shelf.candidates.append(place.name)
 
-    def _list(self) -> None:
-        self._beat()
-        for shelf in self.queue.due():
+    def _list(self, shelves: list[Shelf]) -> None:
+        if shelves:
+            self._beat()
+        for shelf in shelves:
             # Armed before the listing, so that nothing can slip in between.
             self.bell.watch.once(shelf.directory)
             shelf.list(self._server_now())
