@@ -146,15 +146,25 @@ def test_a_dangling_link_in_failed_says_nothing_yet(jar):
     assert look(jar).failed == ()
 
 
-def test_completed_is_listed_before_failed(jar, monkeypatch):
-    """A job that ends badly between the two listings is never taken for one that ended well."""
+@pytest.fixture
+def listed(monkeypatch):
+    """The directories that a census lists, in order."""
     entries, order = census._entries, []
     monkeypatch.setattr(census, "_entries", lambda path, troubles: order.append(path) or entries(path, troubles))
+    return order
+
+
+def test_places_are_visited_in_the_order_of_a_jobs_life(jar, listed):
+    name = alive(jar)
     look(jar)
-    assert order.index(jar.completed) < order.index(jar.failed)
-    order.clear()
+    assert listed == [jar.limbo, jar.waiting, jar.held, jar.unclaimed, jar.workers, jar.worker(name), jar.claims(name),
+                      jar.completed, jar.failed]
+
+
+def test_completed_is_listed_before_failed(jar, listed):
+    """A job that ends badly between the two listings is never taken for one that ended well."""
     census.failed(jar)
-    assert order == [jar.completed, jar.failed]
+    assert listed == [jar.completed, jar.failed]
 
 
 # Workers.
@@ -242,6 +252,12 @@ def test_a_worker_whose_jobs_were_taken_over_is_fenced(jar):
     name = alive(jar)
     os.rename(jar.claims(name), f"{jar.worker(name)}/recovering.x")
     assert one(jar, name).state == "FENCED"
+
+
+def test_a_process_that_lives_is_believed_whatever_its_beat_says(jar):
+    name = alive(jar)
+    beat(jar, name, 10_000)
+    assert one(jar, name).state == "IDLE"
 
 
 def test_another_nodes_worker_is_shown_as_last_seen(jar):

@@ -148,9 +148,12 @@ def test_unpausing_a_worker_that_was_not_paused_is_fine(staff):
     assert markers(staff) == []
 
 
-def test_asking_twice_is_fine(staff):
-    orders.stop(staff, ["rain.7"])
+@pytest.mark.parametrize("make", [lambda path: jars.write(path, ""), os.mkdir, lambda path: os.symlink("x", path)])
+def test_a_marker_that_is_there_already_is_left_as_it_is(staff, make):
+    make(f"{staff.workers}/rain.7/STOP")
+    before = os.lstat(f"{staff.workers}/rain.7/STOP")
     assert orders.stop(staff, ["rain.7"]) == ["rain.7"]
+    assert os.lstat(f"{staff.workers}/rain.7/STOP") == before
 
 
 @pytest.mark.parametrize("order", [orders.stop, orders.pause, orders.unpause])
@@ -236,6 +239,7 @@ def test_a_drain_may_be_touched_by_hand_and_counts_without_a_reason(staff):
 
 def test_a_drain_is_found_without_its_text_being_readable(staff):
     os.symlink("nowhere", f"{staff.workers}/DRAIN.rain")
+    os.symlink("nowhere", f"{staff.workers}/DRAIN.")
     assert orders.drains(staff) == {"rain": ""}
 
 

@@ -1,4 +1,4 @@
-"""stop_worker, "pause_worker", "unpause_worker", drain and "jobjar undrain", as a shell meets them."""
+"""stop_worker, pause_worker, unpause_worker, drain and undrain, as a shell meets them."""
 
 import os
 
@@ -7,6 +7,11 @@ from support import jars
 from test_orders import leave, markers, register
 
 from jobjar import cli, orders
+
+
+@pytest.fixture(autouse=True)
+def rain(monkeypatch):
+    monkeypatch.setenv("JJ_NODE", "rain")
 
 
 @pytest.fixture
