@@ -162,8 +162,13 @@ def _into_queue(jar: Jar, event: str, place: Place, state: str, mine: str, *, na
     try:
         before(held)
         return _moved(jar, place, Place(state, category, held))
+    except Fenced:
+        # RACE: whoever has taken the job over goes on under the same text, so the reservation is theirs now.
+        held = None
+        raise
     finally:
-        reservation.leave_queue(directory, held, mine, jar)
+        if held:
+            reservation.leave_queue(directory, held, mine, jar)
 
 
 def _into_failed(jar: Jar, event: str, place: Place, mine: str) -> Place | None:
@@ -172,8 +177,13 @@ def _into_failed(jar: Jar, event: str, place: Place, mine: str) -> Place | None:
     held = reservation.hold_final(jar, place.name, mine, bad=False, output=False, detour=_nothing)
     try:
         return _moved(jar, place, Place(states.FAILED, None, held))
+    except Fenced:
+        # RACE: as in _into_queue.
+        held = None
+        raise
     finally:
-        reservation.leave_final(jar, held, mine)
+        if held:
+            reservation.leave_final(jar, held, mine)
 
 
 def _moved(jar: Jar, source: Place, target: Place) -> Place | None:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections import namedtuple
 from collections.abc import Callable
 
@@ -154,7 +155,12 @@ def _clear_name(jar: Jar, settings: Settings, me: node.Identity) -> bool:
 def work(jar: Jar, settings: Settings, worker: Worker, terms: Terms) -> int:
     """Let the worker work to its end; 0 when it has left in order, with a successor if one was asked for."""
     while True:
-        reason = worker.run(terms.idle_exit)
+        try:
+            reason = worker.run(terms.idle_exit)
+        except BaseException:
+            # Nobody reads the stderr of a worker in the background.
+            worker.log.say("ends because of a defect: " + traceback.format_exc())
+            raise
         if reason == FENCED:
             return 1
         if reason != RENEWED:
@@ -168,7 +174,11 @@ def work(jar: Jar, settings: Settings, worker: Worker, terms: Terms) -> int:
 
 
 def _leave(worker: Worker) -> None:
-    worker.leave()
+    try:
+        worker.leave()
+    except JobJarError as error:
+        worker.log.say(str(error))
+        raise
     fsops.remove(process.lock_path(worker.attempts.nonce))
 
 

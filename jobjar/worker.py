@@ -47,6 +47,7 @@ class Worker:
         self._markers = orders.Markers(False, False, False, None)
         self._looked_at = self._beat_at = float("-inf")
         self._clock_offset = time.time() - time.monotonic()
+        self._idle_exit: float | None = None
         self._idle_since: float | None = None
         self._pause = 1.0
         self._faults = 0
@@ -55,10 +56,11 @@ class Worker:
 
     def run(self, idle_exit: float | None = None) -> str:
         """Work until told to end; STOPPED, RENEWED, IDLE (after `idle_exit` seconds without a job) or FENCED."""
+        self._idle_exit = idle_exit
         self._beat()
         try:
             while True:
-                reason = self._reason_to_end(idle_exit)
+                reason = self._reason_to_end()
                 if reason:
                     self.log.say(f"ends: {reason}")
                     return reason
@@ -73,7 +75,7 @@ class Worker:
         self.journal.close()
         registration.leave(self.jar, self.name)
 
-    def _reason_to_end(self, idle_exit: float | None) -> str | None:
+    def _reason_to_end(self) -> str | None:
         now = time.monotonic()
         if self._has_changed(self.directory, self.jar.workers) or now - self._looked_at >= LOOK_AT_MARKERS:
             self._look_at_markers()
@@ -81,8 +83,13 @@ class Worker:
             return STOPPED
         if self._markers.renew:
             return RENEWED
-        is_idle = idle_exit is not None and self._idle_since is not None and now - self._idle_since >= idle_exit
-        return IDLE if is_idle else None
+        return IDLE if now >= self._idle_end() else None
+
+    def _idle_end(self) -> float:
+        """When this worker has been idle for long enough to end; infinity when that is not to happen."""
+        if self._idle_exit is None or self._idle_since is None:
+            return float("inf")
+        return self._idle_since + self._idle_exit
 
     def _has_changed(self, *directories: str) -> bool:
         changed = self.bell.changed()
@@ -143,6 +150,7 @@ class Worker:
     def _list(self, shelves: list[Shelf]) -> None:
         if shelves:
             self._beat()
+            self.journal.rotate()
         for shelf in shelves:
             # Armed before the listing, so that nothing can slip in between.
             self.bell.watch.once(shelf.directory)
@@ -196,7 +204,6 @@ class Worker:
     def _idle(self) -> None:
         if self._idle_since is None:
             self._idle_since = time.monotonic()
-        self.journal.rotate()
         self._sleep(self._backed_off())
 
     def _backed_off(self) -> float:
@@ -210,7 +217,7 @@ class Worker:
         spread = min(10.0, seconds / 10)
         until = time.monotonic() + seconds + random.uniform(-spread, spread)
         dues = [glance.due() for glance in (self._own, *self._signs)] + [shelf.due_in() for shelf in self.queue.shelves]
-        until = min([until, *(time.monotonic() + due for due in dues if due is not None)])
+        until = min([until, self._idle_end(), *(time.monotonic() + due for due in dues if due is not None)])
         while not self.bell.requests_to_end and time.monotonic() < until:
             self._wait(min(until - time.monotonic(), BEAT))
             changed = self.bell.changed()
