@@ -159,31 +159,29 @@ def _into_queue(jar: Jar, event: str, place: Place, state: str, mine: str, *, na
     category = place.category if category is False else category
     directory = jar.queue(state, category)
     held = reservation.hold_in_queue(directory, name or place.name, mine, jar)
+    # RACE: when Fenced comes out, whoever has taken the job over goes on under the same text: it is theirs to withdraw.
     try:
         before(held)
-        return _moved(jar, place, Place(state, category, held))
-    except Fenced:
-        # RACE: whoever has taken the job over goes on under the same text, so the reservation is theirs now.
-        held = None
+        moved = _moved(jar, place, Place(state, category, held))
+    except OSError:
+        reservation.leave_queue(directory, held, mine, jar)
         raise
-    finally:
-        if held:
-            reservation.leave_queue(directory, held, mine, jar)
+    reservation.leave_queue(directory, held, mine, jar)
+    return moved
 
 
 def _into_failed(jar: Jar, event: str, place: Place, mine: str) -> Place | None:
     states.require(event, place.state, states.FAILED)
     # completed/ arbitrates for failed/ too, so that a name is never in both for two different jobs.
     held = reservation.hold_final(jar, place.name, mine, bad=False, output=False, detour=_nothing)
+    # RACE: not withdrawn when Fenced comes out, as in _into_queue.
     try:
-        return _moved(jar, place, Place(states.FAILED, None, held))
-    except Fenced:
-        # RACE: as in _into_queue.
-        held = None
+        moved = _moved(jar, place, Place(states.FAILED, None, held))
+    except OSError:
+        reservation.leave_final(jar, held, mine)
         raise
-    finally:
-        if held:
-            reservation.leave_final(jar, held, mine)
+    reservation.leave_final(jar, held, mine)
+    return moved
 
 
 def _moved(jar: Jar, source: Place, target: Place) -> Place | None:
