@@ -112,7 +112,7 @@ def _attention(seen: Census) -> Iterator[str]:
 
 
 def _in_state(seen: Census, *wanted: str) -> list[tuple]:
-    return [(worker.name, f"{worker.state}, {len(worker.jobs)} jobs, last seen {_row(worker, seen.now)[4]}")
+    return [(worker.name, f"{worker.state}, jobs: {len(worker.jobs)}, last seen {_row(worker, seen.now)[4]}")
             for worker in seen.workers if worker.state in wanted]
 
 

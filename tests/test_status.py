@@ -89,8 +89,8 @@ def test_stranded_and_unknown_workers_need_a_person(jar):
     name = dead(jar)
     give(jar, name)
     beat(jar, register(jar, "meadow.7"), 7300)
-    assert section(jar, "stranded")[1].startswith(f"{name} STRANDED, 1 jobs, last seen ")
-    assert section(jar, "workers that cannot be judged")[1:] == ["meadow.7 UNKNOWN, 0 jobs, last seen 2h1m ago"]
+    assert section(jar, "stranded")[1].startswith(f"{name} STRANDED, jobs: 1, last seen ")
+    assert section(jar, "workers that cannot be judged")[1:] == ["meadow.7 UNKNOWN, jobs: 0, last seen 2h1m ago"]
 
 
 def test_categories_that_nobody_reads_are_shown_with_the_jobs_in_them(jar):
