@@ -23,6 +23,8 @@ from jobjar.workerlog import WorkerLog
 WON, LOST, LEFT = "won", "lost", "left"
 # A job that crashes its node must be counted, so claims soon after a boot are made to survive a power cut.
 YOUNG_BOOT = 600.0
+# The node or the server is in trouble, whatever the job: nothing is to be gained by trying the next.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class Attempts:
@@ -52,14 +54,14 @@ class Attempts:
             return LEFT
         careful = self._begin(place)
         code = moves.claim(self.jar, place, self.claims)
-        if code in (errno.EACCES, errno.EPERM):
-            return LEFT
-        if code and code not in (errno.ENOENT, errno.ESTALE):
+        if code in NO_SPACE:
             raise OSError(code, os.strerror(code), self.jar.path(place))
-        if not code and careful:
+        if code:
+            return LOST if code in (errno.ENOENT, errno.ESTALE) else LEFT
+        if careful:
             fsops.sync_directory(os.path.join(self.claims, place.category or ""))
         self._distrusted = verdict == REFUSE
-        return LOST if code else WON
+        return WON
 
     def _begin(self, place: Place) -> bool:
         """Write the intent of a new attempt; whether the claim must survive a power cut."""

@@ -56,7 +56,7 @@ class Jar:
 
     def log(self, name: str, attempt: str | None = None) -> str:
         """What the job completed/NAME printed, or what an attempt printed that did not complete it."""
-        return os.path.join(self.logs, f"{name}.attempt-{attempt}" if attempt else name)
+        return os.path.join(self.logs, _fit(name, f".attempt-{attempt}") if attempt else name)
 
     def drain(self, node: str) -> str:
         """The marker that keeps workers off a node."""
@@ -86,6 +86,12 @@ def dot_name(name: str) -> str:
         return "." + name
     import hashlib
     return "." + os.fsdecode(raw[:200]) + "." + hashlib.sha256(raw).hexdigest()[:16]
+
+
+def _fit(name: str, suffix: str) -> str:
+    """Both together, the name cut on its right to what a file system takes."""
+    room = jobname.NAME_MAX - len(os.fsencode(suffix))
+    return os.fsdecode(os.fsencode(name)[:room]) + suffix
 
 
 def failed_link(name: str) -> str:

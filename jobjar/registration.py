@@ -61,7 +61,10 @@ def probe(jar: Jar, owner: str) -> None:
     name = layout.PROBE + owner
     stations = [os.path.join(d, name) for d in (jar.limbo, jar.claims(owner), jar.completed)]
     fsops.touch(stations[0])
-    fsops.move(stations[0], stations[1])
+    try:
+        fsops.move(stations[0], stations[1])
+    except FileNotFoundError:
+        raise Fenced(f"{jar.claims(owner)} is gone: this worker has been declared dead") from None
     fsops.move(stations[1], stations[2])
     fsops.remove(stations[2])
 

@@ -10,7 +10,7 @@ import random
 import time
 
 from jobjar import fslook, fsops, layout, node, orders, registration
-from jobjar.attempts import LEFT, WON, Attempts
+from jobjar.attempts import LEFT, NO_SPACE, WON, Attempts
 from jobjar.claiming import Glance, Queue, Shelf
 from jobjar.config import Settings
 from jobjar.errors import Fenced
@@ -25,7 +25,6 @@ STOPPED, RENEWED, IDLE, FENCED = "stopped", "renewed", "idle", "fenced"
 BEAT = 60.0
 LOOK_AT_MARKERS = 1.0
 FAULTS_IN_A_ROW = 3
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 
 
 class Worker:
@@ -113,7 +112,7 @@ class Worker:
         try:
             place = self._next()
         except OSError as error:
-            if error.errno not in NO_SPACE:
+            if error.errno not in (*NO_SPACE, errno.ESTALE):
                 raise
             self.log.say(f"blocked: {error}")
             self._sleep(self._backed_off())
