@@ -146,9 +146,15 @@ class Attempts:
         self.log.say(f"refused {place.name}: {why}")
         key = self._attempt, place.category, place.name
         self._insist(lambda: self.journal.say(REFUSED_LINE, *key, why))
-        self._insist(lambda: notes.add(self.jar, self.owner, place.name, place.category, "refuse", why=why,
-                                       a=self._attempt))
-        self._insist(lambda: moves.refuse(self.jar, place, self._mine()))
+        self._insist(lambda: self._note("refuse", place, why))
+        self._insist(lambda: self._note_new_name(place, moves.refuse(self.jar, place, self._mine()), why))
+
+    def _note(self, event: str, place: Place, why: str) -> None:
+        notes.add(self.jar, self.owner, place.name, place.category, event, why=why, a=self._attempt)
+
+    def _note_new_name(self, place: Place, moved: Place | None, why: str) -> None:
+        if moved and moved.name != place.name:
+            self._note("refuse", Place(moved.state, place.category, moved.name), why)
 
     def _give_back(self, place: Place, why: str) -> None:
         self.log.say(f"gave back {place.name}: {why}")

@@ -156,8 +156,6 @@ def _why_not(name: str, mode: int) -> str | None:
         return "a symbolic link: only files are run"
     if not stat.S_ISREG(mode):
         return "not a regular file"
-    if mode & (stat.S_ISUID | stat.S_ISGID):
-        return "set-id: remove it with chmod ug-s"
     return None if mode & stat.S_IXUSR else "not executable: make it so with chmod +x"
 
 

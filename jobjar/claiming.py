@@ -178,20 +178,30 @@ def _is_below(directory: str, changed: set[str]) -> bool:
 
 def vet(path: str, trusted: frozenset[int], server_now: float) -> str:
     """CLAIM, REFUSE (not from somebody whom we trust) or LEAVE (no job, or not yet) for a candidate's file."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return LEAVE
-    try:
-        found = os.fstat(handle)
-    finally:
-        os.close(handle)
-    if not stat.S_ISREG(found.st_mode) or not _is_executable(found):
+    found = _status(path)
+    if found is None or not stat.S_ISREG(found.st_mode) or not _is_executable(found):
         return LEAVE
     if found.st_size == 0 and server_now - found.st_mtime < EMPTY_AGE:
         return LEAVE
     is_trusted = found.st_uid in trusted and not found.st_mode & (stat.S_ISUID | stat.S_ISGID)
     return CLAIM if is_trusted else REFUSE
+
+
+def _status(path: str) -> os.stat_result | None:
+    for how in (os.O_RDONLY, os.O_PATH):
+        try:
+            # NFS: opening asks the server; a name that is only looked up may be answered from a cache.
+            handle = os.open(path, how | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except PermissionError:
+            # A program may be executable without being readable.
+            continue
+        except OSError:
+            return None
+        try:
+            return os.fstat(handle)
+        finally:
+            os.close(handle)
+    return None
 
 
 def _is_executable(found: os.stat_result) -> bool:

@@ -27,7 +27,6 @@ FOREIGN = {
     "dangling": "a symbolic link: only files are run",
     "to-a-job": "a symbolic link: only files are run",
     "loop": "a symbolic link: only files are run",
-    "setuid": "set-id: remove it with chmod ug-s",
     "two\nlines": "not executable: make it so with chmod +x",
     "esc\x1b[31m": "not executable: make it so with chmod +x",
     "bytes \udcff": "not executable: make it so with chmod +x",
@@ -46,7 +45,6 @@ def litter(directory):
     os.symlink("nowhere", f"{directory}/dangling")
     os.symlink("..", f"{directory}/loop")
     os.symlink(jars.write(f"{directory}/job\n\udcfe", "#!/bin/sh\n"), f"{directory}/to-a-job")
-    os.chmod(jars.write(f"{directory}/setuid", "x"), 0o4755)
     os.symlink("reserved:rain.7:x", f"{directory}/.reserved")
 
 
