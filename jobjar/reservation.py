@@ -40,7 +40,7 @@ def hold_in_queue(directory: str, name: str, mine: str, jar: Jar) -> str:
             if name not in fslook.names(directory):
                 return name
             withdraw(jar, dot, mine)
-        name = jobname.next_name(name)
+        name = _next_free(name, directory)
 
 
 def leave_queue(directory: str, name: str, mine: str, jar: Jar) -> None:
@@ -61,8 +61,16 @@ def hold_final(jar: Jar, name: str, mine: str, bad: bool, output: bool, detour: 
             if not _is_taken(jar, name, bad, output or fresh):
                 return name
             withdraw(jar, path, mine)
-        name = jobname.next_name(name)
+        name = _next_free(name, jar.completed, jar.failed, jar.logs)
         detour(name)
+
+
+def _next_free(name: str, *directories: str) -> str:
+    """The next candidate that listings show to be free; a thousand jobs of one name are not tried one by one."""
+    taken = {name}.union(*(fslook.names(directory) for directory in directories))
+    while name in taken:
+        name = jobname.next_name(name)
+    return name
 
 
 def leave_final(jar: Jar, name: str, mine: str) -> None:
