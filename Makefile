@@ -1,0 +1,51 @@
+# make          the packages that Job Jar needs (psutil, filelock), in .venv
+# make demo     a throw-away jar, some workers, and a computation in stages from beginning to end
+# make test     all tests; the jars that they use are their own
+# make clean    removes what make and Python have made here, and nothing else
+
+# The first of these that is new enough is used; `make PYTHON=/path/of/python3` uses another.
+PYTHON = python3 python3.14 python3.13 python3.12 python3.11
+ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
+
+# All paths are relative, so the checkout may lie anywhere and be moved, also to a name with blanks.
+.PHONY: venv demo test clean
+venv: .venv/made
+
+# The packages are listed in setup.cfg alone. What could not be finished is made anew by the next make.
+.venv/made: setup.cfg
+	@for python in $(PYTHON); do \
+	    if $$python -c '$(ENOUGH)' 2>/dev/null; then break; fi; python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "make: no Python 3.11 or newer among $(PYTHON): install one, or name it with make PYTHON=/its/path" >&2; \
+	    exit 1; \
+	fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "make: $$python cannot make a .venv without its modules venv and ensurepip:" \
+	        "install them (Debian, Ubuntu: the package python3-venv)" >&2; \
+	    exit 1; \
+	fi; \
+	echo "Making .venv with $$($$python --version) ..."; \
+	$$python -m venv --clear .venv
+	@sed -n '/^install_requires =/,/^$$/s/^    //p' setup.cfg > .venv/packages
+	@$(PIP) -r .venv/packages || { \
+	    echo "make: pip could not install $$(xargs < .venv/packages): is there a network (or https_proxy)?" >&2; \
+	    exit 1; \
+	}
+	@touch $@
+
+.venv/made-tests: .venv/made
+	@$(PIP) pytest || { echo "make: pip could not install pytest: is there a network (or https_proxy)?" >&2; exit 1; }
+	@touch $@
+
+demo: .venv/made
+	@.venv/bin/python docs/examples/demo
+
+test: .venv/made-tests
+	@if [ "$$(id -u)" = 0 ]; then echo "Root tests: JJ_ALLOW_ROOT=1 is set for the tests' own jars alone."; fi
+	@.venv/bin/python -m pytest -q tests
+
+clean:
+	rm -rf .venv .pytest_cache
+	find jobjar bin tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
