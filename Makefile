@@ -21,7 +21,7 @@ venv: .venv/made
 	    echo "make: no Python 3.11 or newer among $(PYTHON): install one, or name it with make PYTHON=/its/path" >&2; \
 	    exit 1; \
 	fi; \
-	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	if ! $$python -c 'import venv, ensurepip; ensurepip.version' 2>/dev/null; then \
 	    echo "make: $$python cannot make a .venv without its modules venv and ensurepip:" \
 	        "install them (Debian, Ubuntu: the package python3-venv)" >&2; \
 	    exit 1; \
