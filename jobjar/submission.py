@@ -10,7 +10,7 @@ import stat
 import time
 from _thread import allocate_lock
 
-from jobjar import fsops, jobname, layout, moves, states
+from jobjar import fsops, jobname, moves, states
 from jobjar.errors import JobJarError, TryAgain, UsageError
 from jobjar.layout import Jar, Place
 
@@ -53,20 +53,21 @@ def content(path: str) -> bytes:
     try:
         # A fifo must not make us wait.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(handle, "rb") as file:
-            _check_mode(path, os.fstat(handle).st_mode)
-            return file.read()
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: name an executable file") from None
-    except IsADirectoryError:
-        raise UsageError(f"{path} is a directory: name an executable file") from None
     except OSError as error:
-        if error.errno == errno.EIO:
-            raise
         raise UsageError(f"{path} cannot be read ({error.strerror}): name an executable file that you may read") from None
+    try:
+        _check_mode(path, os.fstat(handle).st_mode)
+        with open(handle, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(handle)
 
 
 def _check_mode(path: str, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise UsageError(f"{path} is a directory: name an executable file")
     if not stat.S_ISREG(mode):
         raise UsageError(f"{path} is not a regular file: name an executable file")
     if not mode & 0o111:
@@ -172,9 +173,9 @@ def _explain(error: BaseException, jar: Jar, done: int, total: int) -> None:
 
 
 def _make_durable(jar: Jar, places: list[Place]) -> None:
-    directories = {jar.directory(states.UNCLAIMED, place.category): None for place in places}
+    directories = [jar.directory(states.UNCLAIMED, place.category) for place in places]
     # A category may have been made just now, by us or by another submitter who has not come to this yet.
-    for directory in (*directories, jar.unclaimed, jar.limbo):
+    for directory in dict.fromkeys((*directories, jar.unclaimed, jar.limbo)):
         try:
             fsops.sync_directory(directory)
         except OSError as error:
