@@ -1,0 +1,55 @@
+"""What it costs to start submit_job, the program that people call in loops."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+from support import jars, processes, programs
+
+RUNS = 15
+LIMIT = 2.5
+# Each of these takes as long as a good part of a start of Python, and submit_job can do without.
+HEAVY = {"psutil", "filelock", "argparse", "re", "typing", "enum", "dataclasses", "pathlib", "json", "subprocess",
+         "logging", "ctypes", "inspect", "tempfile", "random", "textwrap", "difflib", "configparser"}
+
+
+def environment(place):
+    """Compiled modules are kept, as in any installation, wherever the checkout is and whatever the tester's settings."""
+    kept = {key: value for key, value in processes.environment().items() if not key.startswith("PYTHON")}
+    return {**kept, "PYTHONPYCACHEPREFIX": f"{place}/compiled"}
+
+
+def seconds(command, env):
+    begin = time.perf_counter()
+    subprocess.run(command, env=env, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - begin
+
+
+def test_submit_job_takes_at_most_two_and_a_half_times_as_long_as_python_doing_nothing(report):
+    # In memory, where a sync costs nothing: the disk's time is not ours.
+    with jars.workplace() as place:
+        home = jars.make(place + "/jar").home
+        nothing = [sys.executable, "-c", "pass"]
+        submit = [sys.executable, os.path.join(programs.BIN, "submit_job"), "--home", home, "echo", "hello"]
+        env = environment(place)
+        for command in (nothing, submit):
+            seconds(command, env)
+        # In turns, so that another load on the machine strikes both.
+        pairs = [(seconds(nothing, env), seconds(submit, env)) for _ in range(RUNS)]
+        assert len(os.listdir(home + "/unclaimed")) == RUNS + 1
+    base, ours = (statistics.median(times) for times in zip(*pairs))
+    report(f"submit_job takes {ours * 1000:.1f} ms, {ours / base:.2f} times as long as `-c pass`")
+    assert ours / base <= LIMIT
+
+
+def test_submit_job_imports_nothing_heavy(jar):
+    command = (sys.executable, "-X", "importtime")
+    status, _, err = programs.run("submit_job", "--home", jar.home, "-c", "LINUX", "-i", "x", "-p", "3", "echo",
+                                  interpreter=command)
+    loaded = {line.rpartition("|")[2].strip() for line in err.splitlines() if line.startswith("import time:")}
+    bare = subprocess.run([*command, "-c", "pass"], stderr=subprocess.PIPE, text=True, check=True).stderr
+    already = {line.rpartition("|")[2].strip() for line in bare.splitlines()}
+    assert status == 0 and "jobjar.submission" in loaded
+    assert loaded & HEAVY <= already
