@@ -18,7 +18,7 @@ from jobjar.layout import Jar, Place
 
 # How a run came out: ENDED by itself, REFUSED by the system because of the job, FAULT of the node, QUIT on request.
 ENDED, REFUSED, FAULT, QUIT = "ended", "refused", "fault", "quit"
-Outcome = namedtuple("Outcome", "kind start status usage why dropped", defaults=(None, None, None, 0))
+Outcome = namedtuple("Outcome", "kind start status usage why dropped", defaults=(None, None, None, None, 0))
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 BUSY_TEXT = 30.0
