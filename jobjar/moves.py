@@ -7,6 +7,7 @@ caller. Fenced means that the directory the job came from has been taken over: t
 """
 
 import os
+import stat
 from collections.abc import Callable
 
 from jobjar import fslook, fsops, layout, reservation, states
@@ -14,7 +15,7 @@ from jobjar.errors import Fenced
 from jobjar.layout import Jar, Place
 
 
-def _nothing(_: str) -> None:
+def _nothing(*_: str) -> None:
     pass
 
 
@@ -125,6 +126,8 @@ def give_up(jar: Jar, place: Place, mine: str) -> Place | None:
 def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str) -> Place | None:
     """completed/ or failed/ → unclaimed/. What it printed stays, as the log of `attempt`, a fresh word."""
     states.require("retry", place.state, states.UNCLAIMED)
+    if not _is_job(jar, place):
+        return None
     if fslook.is_there(jar.logs, place.name):
         fsops.move(jar.log(place.name), jar.log(place.name, attempt))
     moved = _into_queue(jar, "retry", place, states.UNCLAIMED, mine, category=category)
@@ -137,6 +140,8 @@ def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str)
 def clean(jar: Jar, place: Place, mine: str) -> Place | None:
     """completed/ or failed/ → gone, with its log. Its record must be in the archive."""
     states.require("clean", place.state, states.GONE)
+    if not _is_job(jar, place):
+        return None
     fsops.remove(jar.log(place.name))
     if not fsops.move(jar.path(place), jar.cleaned(place.name)):
         return None
@@ -186,6 +191,12 @@ def _into_failed(jar: Jar, event: str, place: Place, mine: str) -> Place | None:
 
 def _moved(jar: Jar, source: Place, target: Place) -> Place | None:
     return target if fsops.move(jar.path(source), jar.path(target)) else None
+
+
+def _is_job(jar: Jar, place: Place) -> bool:
+    # RACE: another was quicker, and the name is a namesake's reservation now, whose log and link are not ours either.
+    found = fslook.status(jar.directory(place.state), place.name)
+    return found is not None and stat.S_ISREG(found.st_mode)
 
 
 def _is_something(output: str) -> bool:

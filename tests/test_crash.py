@@ -255,3 +255,115 @@ def test_a_move_killed_at_any_operation_leaves_the_job_in_one_place(name, workpl
     for fault in faults.points(trace, BEFORE):
         _try(points, workplace, scenario, fault, redo=False)
     points.verdict()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_lost_reply_is_understood(name, workplace, points):
+    scenario = SCENARIOS[name]
+    jar, _ = _jar(workplace, scenario)
+    trace = faults.count(_act(jar, scenario), jar.home)
+    for fault in faults.points(trace, LOST, LATE):
+        _try(points, workplace, scenario, fault)
+    points.verdict()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_operation_that_fails_loses_nothing(name, workplace, points):
+    scenario = SCENARIOS[name]
+    jar, _ = _jar(workplace, scenario)
+    trace = faults.count(_act(jar, scenario), jar.home)
+    for at, number in itertools.product(range(1, len(trace) + 1), (errno.ENOSPC, errno.EIO, errno.ESTALE)):
+        _try(points, workplace, scenario, Fault(RAISE, at, number))
+    points.verdict()
+
+
+# Two at once: the rival acts as a whole between two operations of the mover.
+
+RIVAL = reservation.text("there.1", "theirs-1")
+RIVAL_WORK = "there.1"
+
+
+def _rival_claims(jar, word):
+    """A job of the same name that another worker holds."""
+    place = Place(states.CLAIMS, "C1", "a.0", jars.worker(jar, RIVAL_WORK, "C1"))
+    return jars.put(jar, place, word)
+
+
+def _rival_completes(bad):
+    def prepare(jar):
+        place = _rival_claims(jar, "R")
+        output = jars.write(os.path.join(jar.worker(RIVAL_WORK), "output"), "what R printed\n")
+        return lambda: moves.complete(jar, place, RIVAL, bad=bad, output=output)
+    return prepare
+
+
+def _rival_from_claims(move):
+    def prepare(jar):
+        place = _rival_claims(jar, "R")
+        return lambda: move(jar, place, RIVAL)
+    return prepare
+
+
+def _rival_on_x(move):
+    """The rival wants the very same job; it may come too late."""
+    def prepare(jar):
+        return lambda: move(jar)
+    return prepare
+
+
+RIVALS = {
+    "a namesake ends well": (_rival_completes(False), []),
+    "a namesake ends badly": (_rival_completes(True), ["R"]),
+    "a namesake is put back": (_rival_from_claims(moves.recover), []),
+    "a namesake is given up": (_rival_from_claims(moves.give_up), []),
+    "a namesake is requeued to wait": (_rival_from_claims(
+        lambda jar, place, mine: moves.requeue(jar, place, mine, states.WAITING)), []),
+    "a namesake is requeued to be held": (_rival_from_claims(
+        lambda jar, place, mine: moves.requeue(jar, place, mine, states.HELD)), []),
+    "all namesakes are cancelled": (_rival_on_x(lambda jar: _cancel_all(jar)), []),
+    "all namesakes are claimed": (_rival_on_x(lambda jar: _claim_all(jar)), []),
+    "what is completed is retried": (_rival_on_x(lambda jar: moves.retry(
+        jar, Place(states.COMPLETED, None, "a.0"), RIVAL, "C1", "twice")), []),
+    "what is held is released": (_rival_on_x(lambda jar: moves.release(
+        jar, Place(states.HELD, "C1", "a.0"), RIVAL)), []),
+}
+
+
+def _cancel_all(jar):
+    for state in states.QUEUES:
+        moves.cancel(jar, Place(state, "C1", "a.0"), RIVAL)
+
+
+def _claim_all(jar):
+    claims = jars.worker(jar, "there.2", "C1")
+    for name in fslook.names(jar.directory(states.UNCLAIMED, "C1")):
+        moves.claim(jar, Place(states.UNCLAIMED, "C1", name), claims)
+        if fslook.link_text(os.path.join(claims, "C1", name)):
+            os.remove(os.path.join(claims, "C1", name))
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+def test_two_moves_at_once_lose_and_overwrite_nothing(rival, workplace, points):
+    for name, scenario in SCENARIOS.items():
+        jar, _ = _jar(workplace, scenario)
+        trace = faults.count(_act(jar, scenario), jar.home)
+        for at in range(1, len(trace) + 1):
+            _rivalry(points, workplace, scenario, name, rival, at)
+    points.verdict()
+
+
+def _rivalry(points, workplace, scenario, name, rival, at):
+    jar, _ = _jar(workplace, scenario)
+    prepare, bad = RIVALS[rival]
+    act = prepare(jar)
+    before = jars.tree(jar)
+    words = [word for word in invariants.places(before) if not (word == "X" and scenario.gone)]
+    outcome = faults.run(_act(jar, scenario), Fault(MEANWHILE, at, act), jar.home)
+    tree = jars.tree(jar)
+    bad = bad + (["X"] if scenario.bad else [])
+    kept = {path: text for path, text in before.items() if not (scenario.event == "clean" and _is_x(path, text))}
+    wrong = [outcome.error] if outcome.error else []
+    wrong += invariants.one_place(tree, words, ["X"] if scenario.gone else [])
+    wrong += invariants.nothing_lost(tree, kept) + invariants.links(tree, bad) + invariants.no_link_is_a_job(tree)
+    points.add(f"{name}, {rival} at {at} {outcome.trace[at - 1:at]}", wrong)
+    shutil.rmtree(jar.home)
