@@ -69,3 +69,11 @@ def link_text(path: str) -> str | None:
         return os.readlink(path)
     except OSError:
         return None
+
+
+def links(directory: str) -> list[tuple[str, str]]:
+    """(name, text) of the symbolic links in `directory`."""
+    with os.scandir(directory) as entries:
+        names = [entry.name for entry in entries if entry.is_symlink()]
+    found = ((name, link_text(os.path.join(directory, name))) for name in names)
+    return [(name, text) for name, text in found if text is not None]

@@ -4,14 +4,15 @@ Whoever wins the rename of a dead worker's claims/ owns its jobs; whoever does n
 interrupted and repeated. docs/PROTOCOL.md section 9.
 """
 
+import itertools
 import os
 import stat
 import time
 from collections import namedtuple
 from collections.abc import Callable
 
-from jobjar import fslook, fsops, layout, moves, node, notes, process, registration, reservation
-from jobjar.errors import Fenced
+from jobjar import fslook, fsops, layout, leftovers, moves, node, notes, process, registration, reservation
+from jobjar.errors import Fenced, JobJarError
 from jobjar.journal import History, Journal
 from jobjar.layout import Jar, Place
 from jobjar.registration import Record
@@ -19,6 +20,9 @@ from jobjar.states import CLAIMS
 
 # Longer than any listing is cached: acdirmax of a Linux NFS client and a little more.
 CACHE_TIME = 65.0
+
+# Numbers the fences of this process, so that no two of them have one name.
+_fences = itertools.count(1)
 
 # `jobs`: (event, category, name) of each job that was moved; `left`: sentences about what had to be left as it is.
 Report = namedtuple("Report", "jobs left")
@@ -34,18 +38,23 @@ class Recovery:
         self.max_attempts = max_attempts
         self.kill_orphans = kill_orphans
         self.report = Report([], [])
-        self._fences = 0
 
     def node(self) -> Report:
         """Recover every provably dead worker of this node, then withdraw the reservations of the dead."""
-        for worker in registration.workers(self.jar, self.me.node):
-            try:
-                if registration.owns_jobs(self.jar, worker):
-                    self._judge(worker)
-            except OSError as error:
-                self.report.left.append(f"worker {worker} could not be recovered now: {error}")
-        self.sweep()
+        for worker in self._owners(self.me.node):
+            self._attempt(worker, lambda: self._judge(worker))
+        leftovers.sweep(self.jar, self.me)
         return self.report
+
+    def _owners(self, of: str) -> list[str]:
+        return [worker for worker in registration.workers(self.jar, of) if registration.owns_jobs(self.jar, worker)]
+
+    def _attempt(self, worker: str, act: Callable[[], object]) -> None:
+        """What goes wrong with one worker's jobs must not keep those of the others stranded."""
+        try:
+            act()
+        except (OSError, JobJarError) as error:
+            self.report.left.append(f"worker {worker} could not be recovered now: {error}")
 
     def _judge(self, worker: str) -> None:
         record = registration.read(self.jar, worker)
@@ -57,55 +66,70 @@ class Recovery:
         if verdict == node.DEAD:
             self.worker(record)
         elif verdict == node.UNKNOWN:
-            self.report.left.append(f"worker {worker} cannot be judged from here (another container, or a boot less"
-                                    f" than {node.BEAT_VETO:.0f} s ago): it is left alone until it can be")
+            self.report.left.append(f"worker {worker} cannot be judged from here (another user, another container, or"
+                                    f" a boot less than {node.BEAT_VETO:.0f} s ago): it is left alone until it can be")
 
     def vouched(self, of: str) -> Report:
         """Recover all workers of the node `of`, because a person says that it is down."""
-        fenced = []
-        for worker in registration.workers(self.jar, of):
-            record = registration.read(self.jar, worker)
-            if registration.owns_jobs(self.jar, worker) and record is not None:
-                self._fence(worker)
-                fenced.append(record)
+        fenced: list[Record] = []
+        for worker in self._owners(of):
+            self._attempt(worker, lambda: self._believe(worker, fenced))
         if fenced:
             # NFS: another client may still act on what it has cached; after this it cannot find anything there.
             time.sleep(CACHE_TIME)
         for record in fenced:
-            self.worker(record, is_local=False)
-        self.sweep()
+            self._attempt(record.worker, lambda: self.worker(record))
+        leftovers.sweep(self.jar, self.me)
         return self.report
 
-    def worker(self, record: Record, is_local: bool = True) -> bool:
-        """Recover one dead worker; True when it owns nothing any more. `is_local`: its processes would be here."""
-        self._fence(record.worker)
-        if is_local and record.identity.boot == self.me.boot and not self._is_alone(record):
-            return False
-        history = History(self.jar.worker(record.worker))
+    def _believe(self, worker: str, fenced: list[Record]) -> None:
+        """Fence a worker that nobody but a person can call dead; whatever can be proved needs no vouching."""
+        record = registration.read(self.jar, worker)
+        verdict = registration.verdict(self.jar, record, self.me) if record else None
+        if verdict == node.UNKNOWN:
+            self._fence(worker)
+            fenced.append(record)
+        elif verdict == node.ALIVE:
+            self.report.left.append(f"worker {worker} lives, here on this node: it is left alone, so stop it first")
+        else:
+            self._judge(worker)
+
+    def worker(self, record: Record) -> bool:
+        """Recover one dead worker; True when it owns nothing any more."""
         try:
-            while directories := self._recovering(record.worker):
-                for directory in directories:
-                    self._empty(record, history, directory)
+            fenced = self._fence(record.worker)
+            # Where the same kernel runs, what a job has left running can be seen, whatever a person says.
+            if record.identity.boot == self.me.boot and not self._is_alone(record):
+                return False
+            self._see_out(record, fenced)
         except Fenced:
             # RACE: another recoverer has fenced this one, and goes on where it was.
             return False
+        return not registration.owns_jobs(self.jar, record.worker)
+
+    def _fence(self, worker: str) -> list[str]:
+        """Make the dead worker's jobs this process's own, by renaming what holds them; the directories won."""
+        holders = [name for name in fslook.names(self.jar.worker(worker))
+                   if name == layout.CLAIMS or name.startswith(layout.RECOVERING)]
+        won = []
+        for name in holders:
+            target = os.path.join(self.jar.worker(worker), f"{layout.RECOVERING}{self.nonce}-{next(_fences)}")
+            if fsops.move(os.path.join(self.jar.worker(worker), name), target):
+                won.append(target)
+        return won
+
+    def _see_out(self, record: Record, fenced: list[str]) -> None:
+        """Empty the directories that were won, and those alone: what another recoverer has won is not ours."""
+        history = History(self.jar.worker(record.worker))
+        for directory in fenced:
+            self._empty(record, history, directory)
+        # Before they go, for nobody looks again at a worker that owns nothing.
         self._tidy(record)
-        return True
-
-    def _fence(self, worker: str) -> None:
-        """Make the dead worker's jobs this process's own, by renaming what holds them."""
-        for name in [layout.CLAIMS, *(os.path.basename(d) for d in self._recovering(worker))]:
-            self._fences += 1
-            source = os.path.join(self.jar.worker(worker), name)
-            target = os.path.join(self.jar.worker(worker), f"{layout.RECOVERING}{self.nonce}-{self._fences}")
-            if name == layout.CLAIMS and not fslook.is_there(self.jar.worker(worker), name):
-                continue
-            fsops.move(source, target)
-
-    def _recovering(self, worker: str) -> list[str]:
-        directory = self.jar.worker(worker)
-        return [os.path.join(directory, name) for name in fslook.names(directory)
-                if name.startswith(layout.RECOVERING)]
+        for directory in fenced:
+            while not fsops.remove_directory(directory):
+                if not self._empty(record, history, directory):
+                    self.report.left.append(f"{directory} holds something that is no job: look at it and remove it")
+                    return
 
     def _is_alone(self, record: Record) -> bool:
         """Whether nothing that the dead worker started lives; reports it, or ends it if told to."""
@@ -119,15 +143,17 @@ class Recovery:
                                     " end, or use `recover_stranded --kill-orphans`")
         return not living
 
-    def _empty(self, record: Record, history: History, directory: str) -> None:
-        """See out all that is in one fenced directory, then remove it."""
+    def _empty(self, record: Record, history: History, directory: str) -> bool:
+        """See out all that is in one fenced directory; False when it held nothing that could be dealt with."""
+        seen = False
         for category, name in _contents(directory):
             place = Place(CLAIMS, category, name, directory)
             if _is_job(self.jar.path(place), name):
                 self._job(record, history, place)
-        for name in fslook.names(directory):
+                seen = True
+        for name in _names(directory):
             fsops.remove_directory(os.path.join(directory, name))
-        fsops.remove_directory(directory)
+        return seen
 
     def _job(self, record: Record, history: History, place: Place) -> None:
         attempt = history.attempt(place.category, place.name) or f"none-{record.nonce}"
@@ -183,62 +209,22 @@ class Recovery:
             self.report.jobs.append((event, place.category, moved.name))
 
     def _reserved_by(self, mine: str) -> list[str]:
-        return [name for name, text in _links(self.jar.completed) if text == mine]
+        return [name for name, text in fslook.links(self.jar.completed) if text == mine]
 
     def _tidy(self, record: Record) -> None:
         """Remove what a dead worker leaves lying about that nobody needs."""
         registration.clear_probe(self.jar, record.worker)
         fsops.remove_tree(os.path.join(self.jar.worker(record.worker), "scratch"))
-        part = os.path.join(os.sep + record.worker, layout.CLAIMS) + os.sep
-        for name, text in _links(self.jar.claimed):
-            if part in text:
-                fsops.remove(os.path.join(self.jar.claimed, name))
-        if record.extra.get("lock"):
-            fsops.remove(record.extra["lock"])
-
-    def sweep(self) -> None:
-        """Withdraw the reservations whose owner is dead and owns nothing, and finish interrupted cleanings."""
-        for name, text in _links(self.jar.completed):
-            owner = self._dead_owner(text)
-            if owner:
-                reservation.void(self.jar, name, text, owner[1])
-        for directory in self._queues():
-            for name, text in _links(directory):
-                if name.startswith(".") and self._dead_owner(text):
-                    reservation.withdraw(self.jar, os.path.join(directory, name), text)
-        for name in fslook.names(self.jar.limbo):
-            if name.startswith(layout.CLEANED):
-                reservation.finish_clean(self.jar, name[len(layout.CLEANED):])
-
-    def _queues(self) -> list[str]:
-        found = []
-        for state in ("unclaimed", "held", "waiting"):
-            top = self.jar.directory(state)
-            found.append(top)
-            with os.scandir(top) as entries:
-                found += [e.path for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
-        return found
-
-    def _dead_owner(self, text: str) -> tuple[str, str] | None:
-        """(owner, nonce) of a reservation whose owner is provably gone and responsible for no job any more."""
-        parsed = reservation.parse(text)
-        if parsed is None:
-            return None
-        owner, nonce = parsed
-        record = registration.read(self.jar, owner)
-        if record is not None and f"{nonce.removeprefix('none-')}-".startswith(record.nonce + "-"):
-            # A worker that has left, or was recovered, moves nothing more, dead or not.
-            return None if registration.owns_jobs(self.jar, owner) else parsed
-        return parsed if node.is_dead_nonce(owner, nonce, self.me) else None
+        fsops.remove(process.lock_path(record.nonce))
 
 
 def _contents(directory: str) -> list[tuple[str | None, str]]:
     """(category, name) of all that lies in a fenced directory."""
     found: list[tuple[str | None, str]] = []
     for name in _names(directory):
-        path = os.path.join(directory, name)
-        if stat.S_ISDIR(os.lstat(path).st_mode):
-            found += [(name, inner) for inner in _names(path)]
+        status = fslook.status(directory, name)
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            found += [(name, inner) for inner in _names(os.path.join(directory, name))]
         else:
             found.append((None, name))
     return found
@@ -256,15 +242,8 @@ def _is_job(path: str, name: str) -> bool:
     if os.path.islink(path) or name.startswith(layout.PROBE):
         fsops.remove(path)
         return False
-    return True
-
-
-def _links(directory: str) -> list[tuple[str, str]]:
-    """(name, text) of the symbolic links in a directory."""
-    with os.scandir(directory) as entries:
-        names = [entry.name for entry in entries if entry.is_symlink()]
-    found = ((name, fslook.link_text(os.path.join(directory, name))) for name in names)
-    return [(name, text) for name, text in found if text is not None]
+    # NFS: a file that was removed while open stays a while as .nfs…
+    return not name.startswith(".")
 
 
 def _ordinal(number: int) -> str:

@@ -3,6 +3,7 @@
 It appears complete or not at all, and `claims/` in it is made once and never again. docs/PROTOCOL.md section 5.
 """
 
+import errno
 import json
 import os
 from collections import namedtuple
@@ -25,22 +26,36 @@ def write(jar: Jar, me: Identity, extra: dict) -> bool:
     draft = os.path.join(jar.limbo, f".{owner}.{nonce}")
     # RACE: only a process with my pid and my start can have made it, which is me, interrupted.
     fsops.remove_tree(draft)
+    try:
+        _draw_up(draft, json.dumps({**me._asdict(), "nonce": nonce, **extra}, indent=1) + "\n")
+        if not _publish(draft, jar.worker(owner), nonce):
+            return False
+        fsops.sync_directory(jar.workers)
+        return True
+    finally:
+        # After a success it is not there any more.
+        fsops.remove_tree(draft)
+
+
+def _draw_up(draft: str, text: str) -> None:
     fsops.make_directory(draft, 0o755)
-    text = json.dumps({**me._asdict(), "nonce": nonce, **extra}, indent=1) + "\n"
     fsops.create(os.path.join(draft, "worker.json"), text.encode(), 0o644)
     fsops.make_directory(os.path.join(draft, layout.CLAIMS), 0o755)
     fsops.make_directory(os.path.join(draft, "orders"), 0o755)
     fsops.touch(os.path.join(draft, "beat"))
     fsops.sync_directory(draft)
-    if _publish(draft, jar.worker(owner), nonce):
-        fsops.sync_directory(jar.workers)
-        return True
-    fsops.remove_tree(draft)
-    return False
+
+
+def parse_draft(name: str) -> tuple[str, str] | None:
+    """(owner, nonce) of the unfinished directory of that name in limbo/; None when it is something else."""
+    parts = name.removeprefix(".").rsplit(".", 2)
+    if not name.startswith(".") or len(parts) < 3 or not layout.split_worker(parts[0]):
+        return None
+    return parts[0], f"{parts[1]}.{parts[2]}"
 
 
 def _publish(draft: str, target: str, nonce: str) -> bool:
-    if os.path.isdir(target):
+    if os.path.lexists(target):
         return False
     try:
         # RACE: a target that was made since has claims/ in it, so the rename refuses it.
@@ -75,9 +90,22 @@ def clear_probe(jar: Jar, owner: str) -> None:
         fsops.remove(os.path.join(directory, layout.PROBE + owner))
 
 
+def undo(jar: Jar, owner: str) -> None:
+    """Take back one's own registration, of a worker that has claimed nothing; what has been fenced is left."""
+    clear_probe(jar, owner)
+    fsops.remove(os.path.join(jar.claims(owner), layout.PROBE + owner))
+    try:
+        leave(jar, owner)
+    except JobJarError:
+        return
+    fsops.remove_tree(jar.worker(owner))
+
+
 def read(jar: Jar, worker: str) -> Record | None:
     """What the worker's directory says of its owner; None when it says nothing that can be understood."""
-    return read_directory(jar.worker(worker))
+    record = read_directory(jar.worker(worker))
+    # A copy of another worker's directory would get that one declared dead.
+    return record if record and record.worker == worker else None
 
 
 def read_directory(directory: str) -> Record | None:
@@ -86,9 +114,17 @@ def read_directory(directory: str) -> Record | None:
         with open(os.path.join(directory, "worker.json"), encoding="utf-8") as file:
             data = json.load(file)
         identity = Identity(*(data.pop(field) for field in Identity._fields))
-        return Record(f"{identity.node}.{identity.pid}", identity, data.pop("nonce"), data)
+        record = Record(f"{identity.node}.{identity.pid}", identity, data.pop("nonce"), data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    return record if _is_proof(record) else None
+
+
+def _is_proof(record: Record) -> bool:
+    """Whether all is of its kind: a number that is written as text equals no process's, which would look dead."""
+    of = record.identity
+    return all(type(number) is int for number in (of.pid, of.start, of.pidns)) \
+        and all(isinstance(text, str) for text in (of.node, of.boot, of.machine, record.nonce))
 
 
 def workers(jar: Jar, of: str | None = None) -> list[str]:
@@ -103,6 +139,9 @@ def workers(jar: Jar, of: str | None = None) -> list[str]:
 
 def verdict(jar: Jar, record: Record, me: Identity) -> str:
     """ALIVE or DEAD, with proof, else UNKNOWN."""
+    if record.extra.get("uid", os.geteuid()) != os.geteuid():
+        # What other users run may be hidden from us, and so may what their jobs have left running.
+        return node.UNKNOWN
     if record.identity.boot == me.boot or record.identity.node != me.node:
         return node.verdict(record.identity, me)
     beat = fslook.status(jar.worker(record.worker), "beat")
@@ -114,14 +153,23 @@ def owns_jobs(jar: Jar, worker: str) -> bool:
     """Whether the worker, or whoever fenced it, may still be responsible for jobs."""
     try:
         names = fslook.names(jar.worker(worker))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return any(name == layout.CLAIMS or name.startswith(layout.RECOVERING) for name in names)
 
 
 def set_aside(jar: Jar, worker: str, token: str) -> bool:
-    """Rename a directory that owns nothing to NODE.PID.old-TOKEN, so that its name is free; True when it is."""
-    return fsops.move(jar.worker(worker), jar.worker(f"{worker}.old-{token}"))
+    """Rename a directory that owns nothing to NODE.PID.old-TOKEN, so that its name is free; True when it is.
+
+    `token` must be of the owner's making: then one that has come since is never taken for it.
+    """
+    try:
+        return fsops.move(jar.worker(worker), jar.worker(f"{worker}.old-{token}"))
+    except OSError as error:
+        # RACE: somebody has set the same one aside, and what is here now is a newcomer's.
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
 
 
 def leave(jar: Jar, worker: str) -> None:

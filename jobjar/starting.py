@@ -11,7 +11,7 @@ import traceback
 from collections import namedtuple
 from collections.abc import Callable
 
-from jobjar import config, fsops, node, process, registration, trust
+from jobjar import config, fsops, leftovers, node, process, registration, trust
 from jobjar.config import Settings
 from jobjar.errors import JobJarError
 from jobjar.layout import Jar
@@ -58,13 +58,21 @@ def _detach(jar: Jar, settings: Settings, terms: Terms, report: int) -> None:
         if os.fork():
             os._exit(0)
         _forget_origin(report)
-        worker = register(jar, settings, terms)
-        _answer(report, READY, worker.name)
-        code = work(jar, settings, worker, terms)
-    except BaseException as error:
-        _answer(report, REFUSED, str(error) or repr(error))
+        worker = _register_and_tell(jar, settings, terms, report)
+        if worker:
+            code = work(jar, settings, worker, terms)
     finally:
         os._exit(code)
+
+
+def _register_and_tell(jar: Jar, settings: Settings, terms: Terms, report: int) -> Worker | None:
+    try:
+        worker = register(jar, settings, terms)
+    except BaseException as error:
+        _answer(report, REFUSED, str(error) or repr(error))
+        return None
+    _answer(report, READY, worker.name)
+    return worker
 
 
 def _forget_origin(keep: int) -> None:
@@ -82,7 +90,7 @@ def _answer(report: int, kind: bytes, text: str) -> None:
         os.write(report, kind + os.fsencode(text))
         os.close(report)
     except OSError:
-        # The starter has gone, or has heard READY before.
+        # The starter has gone.
         pass
 
 
@@ -96,7 +104,7 @@ def foreground(jar: Jar, settings: Settings, terms: Terms) -> int:
 
 def _stand_in(child: int) -> None:
     """In the foreground: pass signals on to the worker and end as it does."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, lambda received, _: os.kill(child, received))
     os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xff)
 
@@ -117,7 +125,13 @@ def register(jar: Jar, settings: Settings, terms: Terms, stay: Callable[[int], N
         child = os.fork()
         if child:
             stay(child)
-    registration.probe(jar, node.owner(me))
+        # A terminal's interrupt reaches a whole group: from there and from its stand-in it would count twice.
+        os.setpgid(0, 0)
+    try:
+        registration.probe(jar, node.owner(me))
+    except BaseException:
+        registration.undo(jar, node.owner(me))
+        raise
     process.adopt_orphans()
     lock = process.open_lock(lock_path)
     return Worker(jar, me, settings, terms.categories, Bell(Watch()), base_environment(programs()), lock, trusted)
@@ -140,16 +154,24 @@ def _take_name(jar: Jar, settings: Settings, me: node.Identity, about: dict[str,
 
 
 def _clear_name(jar: Jar, settings: Settings, me: node.Identity) -> bool:
+    """Set aside a directory of this process's name, once its owner is dead and its jobs are safe; False if not."""
     worker = node.owner(me)
     record = registration.read(jar, worker)
-    if registration.owns_jobs(jar, worker):
-        if record is None or registration.verdict(jar, record, me) != node.DEAD:
+    try:
+        if registration.owns_jobs(jar, worker) and not _recover(jar, settings, me, record):
             return False
-        recovery = Recovery(jar, me, settings.max_attempts)
-        if not recovery.worker(record):
-            return False
-        recovery.sweep()
-    return registration.set_aside(jar, worker, record.nonce if record else f"unknown-{node.nonce(me)}")
+        return registration.set_aside(jar, worker, record.nonce if record else f"unknown-{node.nonce(me)}")
+    except (OSError, JobJarError):
+        # Whatever is wrong with it, another name will do; `recover_stranded` says what is wrong.
+        return False
+
+
+def _recover(jar: Jar, settings: Settings, me: node.Identity, record: registration.Record | None) -> bool:
+    if record is None or registration.verdict(jar, record, me) != node.DEAD:
+        return False
+    recovered = Recovery(jar, me, settings.max_attempts).worker(record)
+    leftovers.sweep(jar, me)
+    return recovered
 
 
 def work(jar: Jar, settings: Settings, worker: Worker, terms: Terms) -> int:

@@ -12,6 +12,9 @@ from jobjar.layout import Jar
 from jobjar.nodelock import only_one
 from jobjar.recovery import Recovery, Report
 
+# How long a recovery waits for a check_workers, which cron starts in the same second.
+PATIENCE = 10.0
+
 # `running` and `started`: names of workers; `why`: why none is started, in a sentence, or None.
 Check = namedtuple("Check", "running started why")
 
@@ -34,8 +37,8 @@ def renew(jar: Jar, settings: Settings) -> list[str]:
 
 
 def recover(jar: Jar, settings: Settings, kill_orphans: bool = False) -> Report | None:
-    """Bring back what dead workers of this node left; None when another recovery is at work."""
-    with only_one() as mine:
+    """Bring back what dead workers of this node left; None when another recovery is still at work after a while."""
+    with only_one(PATIENCE) as mine:
         return Recovery(jar, node.myself(settings.node), settings.max_attempts, kill_orphans).node() if mine else None
 
 
@@ -44,7 +47,7 @@ def recover_vouched(jar: Jar, settings: Settings, of: str) -> Report | None:
 
     Takes more than a minute, until no other client's cache can show what has been fenced.
     """
-    with only_one() as mine:
+    with only_one(PATIENCE) as mine:
         return Recovery(jar, node.myself(settings.node), settings.max_attempts).vouched(of) if mine else None
 
 

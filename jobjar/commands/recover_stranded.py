@@ -7,7 +7,7 @@ import sys
 
 from jobjar import layout, registration, supervision, text
 from jobjar.config import Settings
-from jobjar.errors import NoSuchJob, UsageError
+from jobjar.errors import NoSuchJob, TryAgain, UsageError
 from jobjar.recovery import Report
 
 # For annotations alone; type checkers take it for true.
@@ -30,13 +30,16 @@ def add_options(parser: "argparse.ArgumentParser") -> None:
 
 
 def run(options: "argparse.Namespace", settings: Settings) -> int:
-    """Print a line per job that was moved; the exit status is 0 when nothing is left stranded, else 1."""
+    """Print a line per job that was moved; the exit status is 0 when nothing is left stranded, else 1, or 75."""
     jar = layout.open_jar(settings.home, settings.worker_home)
     if bool(options.node) != options.dead:
         raise UsageError("--node NODE and --dead go together: only a person can say that another node is down")
     report = _vouched(jar, settings, options.node) if options.dead else \
         supervision.recover(jar, settings, options.kill_orphans)
-    return 0 if report is None else _tell(report)
+    if report is None:
+        raise TryAgain("another check_workers or recover_stranded of yours is at work on this node: nothing was looked"
+                       " at, so try again")
+    return _tell(report)
 
 
 def _vouched(jar: layout.Jar, settings: Settings, node: str) -> Report | None:

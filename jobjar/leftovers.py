@@ -1,0 +1,82 @@
+"""What dead processes have left lying about, and that nobody needs: reservations, links in claimed/, drafts.
+
+Only what belongs to a process that is provably gone, and responsible for no job any more, is touched. Nothing here
+decides about a job; docs/PROTOCOL.md section 9, at its end.
+"""
+
+import os
+
+from jobjar import fslook, fsops, layout, node, registration, reservation, states
+from jobjar.layout import Jar
+from jobjar.node import Identity
+
+
+def sweep(jar: Jar, me: Identity) -> None:
+    """Withdraw the reservations of the dead, finish interrupted cleanings, remove views of what is claimed no more."""
+    for name, text in fslook.links(jar.completed):
+        owner = _dead_owner(jar, me, text)
+        if owner:
+            reservation.void(jar, name, text, owner[1])
+    for directory in _queues(jar):
+        for name, text in fslook.links(directory):
+            if name.startswith(".") and _dead_owner(jar, me, text):
+                reservation.withdraw(jar, os.path.join(directory, name), text)
+    _drop_dangling(jar, me)
+    _clear_limbo(jar, me)
+    _clear_view(jar)
+
+
+def _drop_dangling(jar: Jar, me: Identity) -> None:
+    """Remove the links in failed/ of jobs that were retried or cleaned by somebody who died before the links went."""
+    mine = reservation.text(node.owner(me), node.nonce(me))
+    completed = set(fslook.names(jar.completed))
+    for name, _ in fslook.links(jar.failed):
+        if name not in completed:
+            reservation.drop_dangling(jar, name, mine)
+
+
+def _queues(jar: Jar) -> list[str]:
+    found = []
+    for state in states.QUEUES:
+        top = jar.directory(state)
+        found.append(top)
+        with os.scandir(top) as entries:
+            found += [e.path for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+    return found
+
+
+def _dead_owner(jar: Jar, me: Identity, text: str) -> tuple[str, str] | None:
+    """(owner, nonce) of a reservation whose owner is provably gone and responsible for no job any more."""
+    parsed = reservation.parse(text)
+    if parsed is None:
+        return None
+    owner, nonce = parsed
+    record = registration.read(jar, owner)
+    if record is not None and f"{nonce.removeprefix('none-')}-".startswith(record.nonce + "-"):
+        # A worker that has left, or was recovered, moves nothing more, dead or not.
+        return None if registration.owns_jobs(jar, owner) else parsed
+    return parsed if node.is_dead_nonce(owner, nonce, me) else None
+
+
+def _clear_limbo(jar: Jar, me: Identity) -> None:
+    """What was interrupted: a cleaning, a withdrawal, a registration."""
+    for name, text in fslook.links(jar.limbo):
+        if _dead_owner(jar, me, text):
+            fsops.remove(os.path.join(jar.limbo, name))
+    for name in fslook.names(jar.limbo):
+        draft = registration.parse_draft(name)
+        if name.startswith(layout.CLEANED):
+            fsops.remove(os.path.join(jar.limbo, name))
+        elif draft and node.is_dead_nonce(*draft, me):
+            fsops.remove_tree(os.path.join(jar.limbo, name))
+
+
+def _clear_view(jar: Jar) -> None:
+    """Remove the links in claimed/ to what workers had who own nothing any more."""
+    prefix = os.path.relpath(jar.workers, jar.claimed) + os.sep
+    for name, text in fslook.links(jar.claimed):
+        path = os.path.join(jar.claimed, name)
+        worker = text.removeprefix(prefix).split(os.sep)[0]
+        # A worker of the same name may have come since, and what it has is there.
+        if text.startswith(prefix) and not os.path.exists(path) and not registration.owns_jobs(jar, worker):
+            fsops.remove(path)
