@@ -37,7 +37,9 @@ class Attempts:
         self.owner, self.nonce = node.owner(me), node.nonce(me)
         self.claims = jar.claims(self.owner)
         self.categories: set[str] = set()
-        self._view = os.path.relpath(self.claims, jar.claimed)
+        # A relative text is followed from where claimed/ really is, so it must not lead out of the jar.
+        is_inside = self.claims.startswith(jar.home + os.sep)
+        self._view = os.path.relpath(self.claims, jar.claimed) if is_inside else self.claims
         self._trusted = trusted
         self._patience = patience
         self._count = 0
@@ -84,9 +86,11 @@ class Attempts:
             raise Fenced(f"{self.claims} is gone: this worker has been declared dead") from None
         self.categories.add(category)
 
-    def adopt(self, place: Place) -> None:
+    def adopt(self, place: Place, server_now: float) -> None:
         """Take up a job that was found in claims/."""
         self._begin(place)
+        # It came by a claim that seemed to fail, and what was thought of it then is forgotten.
+        self._distrusted = vet(self.jar.path(place), self._trusted, server_now) == REFUSE
 
     def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool]) -> str:
         """Run the job that was claimed last and see it out of claims/; returns the kind of its Outcome."""
@@ -147,6 +151,7 @@ class Attempts:
         key = self._attempt, place.category, place.name
         self._insist(lambda: self.journal.say(REFUSED_LINE, *key, why))
         self._insist(lambda: self._note("refuse", place, why))
+        self._insist(lambda: self._close_notes(place))
         self._insist(lambda: self._note_new_name(place, moves.refuse(self.jar, place, self._mine()), why))
 
     def _note(self, event: str, place: Place, why: str) -> None:

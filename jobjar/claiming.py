@@ -83,16 +83,24 @@ class Shelf:
             return False
         if self.is_hinted:
             return True
-        if now - self._looked_at < (RENEW_AFTER if self.candidates else LOOK_AGAIN_AFTER):
+        if now - self._looked_at < self._interval():
             return False
         self._looked_at = now
         return bool(self._left) or self.glance.needs_listing()
 
     def due_in(self) -> float | None:
-        """Seconds until a look is known to be worth while, else None."""
-        if self.is_hinted:
-            return max(0.0, self._listed_at + COST_FACTOR * self._cost - time.monotonic())
-        return self.glance.due()
+        """Seconds until `is_due` will say yes, as far as that is known, else None."""
+        wished = 0.0 if self.is_hinted else self.glance.due()
+        if wished is None:
+            return None
+        # Never sooner than `is_due` would allow: a worker that is told to look at once, in vain, looks without end.
+        allowed = self._listed_at + COST_FACTOR * self._cost
+        if not self.is_hinted:
+            allowed = max(allowed, self._looked_at + self._interval())
+        return max(wished, allowed - time.monotonic())
+
+    def _interval(self) -> float:
+        return RENEW_AFTER if self.candidates else LOOK_AGAIN_AFTER
 
     def list(self, server_now: float) -> None:
         """List the directory and sort what may be jobs."""
@@ -114,7 +122,7 @@ class Shelf:
         self._cost = self._listed_at - began
 
     def leave(self, name: str) -> None:
-        """Remember a file that is no job (yet): it is looked at again, for chmod changes no directory."""
+        """Remember a candidate that was not had: it is looked at again, for chmod changes no directory."""
         self._left.add(name)
 
     def _number(self, name: str) -> str | None:

@@ -23,6 +23,7 @@ class Journal:
         self.directory = directory
         self.path = os.path.join(directory, "journal")
         self._handle = fsops.open_append(self.path, 0o644)
+        self._is_torn = False
         self._unsynced_since: float | None = None
         self._ended: set[Key] = set()
 
@@ -53,7 +54,10 @@ class Journal:
         self.sync()
 
     def _append(self, line: dict) -> None:
-        fsops.append(self._handle, json.dumps(line).encode() + b"\n")
+        # After an error a piece of a line may be there, and whatever is written behind it would be lost with it.
+        start, self._is_torn = b"\n" if self._is_torn else b"", True
+        fsops.append(self._handle, start + json.dumps(line).encode() + b"\n")
+        self._is_torn = False
         if self._unsynced_since is None:
             self._unsynced_since = time.monotonic()
 
@@ -72,11 +76,14 @@ class Journal:
         """Begin a new file when this one has grown large. Only between jobs, with nothing in claims/."""
         if os.fstat(self._handle).st_size < ROTATE_AT:
             return
-        self.close()
+        self.sync()
         numbers = [int(name[8:]) for name in fslook.names(self.directory)
                    if name.startswith("journal.") and name[8:].isdigit()]
         fsops.rename(self.path, f"{self.path}.{max(numbers, default=0) + 1}")
+        old = self._handle
+        # Opened before the old one is closed: an error must not leave a number that soon means another file.
         self.__init__(self.directory)
+        fsops.close(old)
 
     def close(self) -> None:
         """Sync and close."""

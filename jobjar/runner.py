@@ -17,7 +17,8 @@ from jobjar.errors import Fenced
 from jobjar.layout import Jar, Place
 
 # How a run came out: ENDED by itself, REFUSED by the system because of the job, FAULT of the node, QUIT on request.
-ENDED, REFUSED, FAULT, QUIT = "ended", "refused", "fault", "quit"
+# BUSY: somebody is still writing the file.
+ENDED, REFUSED, FAULT, QUIT, BUSY = "ended", "refused", "fault", "quit", "busy"
 Outcome = namedtuple("Outcome", "kind start status usage why dropped", defaults=(None, None, None, None, 0))
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
@@ -25,6 +26,8 @@ BUSY_TEXT = 30.0
 # How much of the end of a log that has grown too long is kept, and how soon a job is thought a long one.
 TAIL = 65536
 LONG_JOB = 0.05
+# How often the output of a job that prints is looked at, in s.
+LOOK_AT_OUTPUT = 1.0
 
 
 class Runner:
@@ -58,7 +61,7 @@ class Runner:
             return Outcome(FAULT, why=f"no scratch directory: {error}")
         began, start = time.monotonic(), time.time()
         try:
-            pid = self._start(path, self._environment(place, attempt, tries))
+            pid = self._start(path, self._environment(place, attempt, tries), quit)
         except OSError as error:
             return self._explain(error, path)
         status, usage = self._until_end(pid, began, tick, quit)
@@ -74,7 +77,7 @@ class Runner:
                 "JJ_CATEGORY": place.category or "", "JJ_PRIORITY": str(priority), "JJ_ATTEMPT": str(tries),
                 process.MARKER: attempt}
 
-    def _start(self, path: str, environment: dict[str, str]) -> int:
+    def _start(self, path: str, environment: dict[str, str], quit: Callable[[], bool]) -> int:
         deadline = time.monotonic() + BUSY_TEXT
         while True:
             try:
@@ -83,7 +86,7 @@ class Runner:
                 if error.errno == errno.ENOEXEC and _is_text(path):
                     # A text without #! is run by the shell, as shells themselves do.
                     return process.start(["/bin/sh", path], environment, self.output, self._lock)
-                if error.errno != errno.ETXTBSY or time.monotonic() > deadline:
+                if error.errno != errno.ETXTBSY or time.monotonic() > deadline or quit():
                     raise
                 # RACE: somebody still has the file open for writing: a `cp` straight into unclaimed/.
                 self._wait(0.05)
@@ -99,23 +102,44 @@ class Runner:
             ran = time.monotonic() - began
             if not is_long and ran >= LONG_JOB:
                 is_long = True
-                process.note_session(self._lock, pid)
+                self._note_session(pid)
             pause = max(0.0, min(LONG_JOB - ran, 1.0)) if not is_long else tick(ran)
             if quit():
                 told = told or time.monotonic()
                 late = time.monotonic() - told > process.GRACE
                 process.signal_session(pid, signal.SIGKILL if late else signal.SIGTERM)
                 pause = min(pause, 0.2)
-            self._bound_output()
+            if self._bound_output():
+                pause = min(pause, LOOK_AT_OUTPUT)
 
-    def _bound_output(self, tail: int = 0) -> None:
-        """Cut a log that has grown beyond JJ_MAX_LOG to its first half, a line that says so, and its last bytes."""
+    def _note_session(self, pid: int) -> None:
         try:
-            size = os.stat(self.output).st_size
+            process.note_session(self._lock, pid)
+        except OSError as error:
+            # One of several ways to find what a dead worker has left running; the others will have to do.
+            self._report(f"the job's session could not be noted: {error}")
+
+    def _bound_output(self, tail: int = 0) -> int:
+        """Keep `output` a file of at most about JJ_MAX_LOG bytes; how much is in it. Never fails."""
+        try:
+            found = os.lstat(self.output)
+            if not stat.S_ISREG(found.st_mode):
+                self._set_aside(self.output, "is not what the worker had put there")
+                return 0
+            if stat.S_IMODE(found.st_mode) != 0o600:
+                # The job has closed it, and the next one is to print there.
+                os.chmod(self.output, 0o600)
+            if found.st_size > self._max_log:
+                self._cut_output(found.st_size, tail)
+            return found.st_size
         except FileNotFoundError:
-            return
-        if size <= self._max_log:
-            return
+            return 0
+        except OSError as error:
+            self._report(f"the job's output cannot be looked after: {error}")
+            return 0
+
+    def _cut_output(self, size: int, tail: int) -> None:
+        """Keep the first half of JJ_MAX_LOG, a line that says so, and the last bytes."""
         keep = self._max_log // 2
         with open(self.output, "r+b") as file:
             file.seek(max(keep, size - min(tail, keep // 2)))
@@ -137,7 +161,8 @@ class Runner:
         if not self._has_scratch:
             if not fsops.make_directory(self.scratch, 0o700):
                 self.clear_scratch()
-                fsops.make_directory(self.scratch, 0o700)
+                if not fsops.make_directory(self.scratch, 0o700):
+                    raise OSError(errno.EEXIST, "what an earlier job has left resists", self.scratch)
             self._has_scratch = True
             os.chdir(self.scratch)
 
@@ -160,9 +185,20 @@ class Runner:
         os.chdir("/")
         if not fsops.remove_tree(self.scratch):
             # NFS: a file still open somewhere turns into .nfs…, which keeps its directory; a mount does likewise.
-            aside = f"{self.scratch}.left-{time.monotonic_ns()}"
-            fsops.rename(self.scratch, aside)
-            self._report(f"{aside} could not be removed whole: look at it and remove it")
+            self._set_aside(self.scratch, "could not be removed whole")
+
+    def leave_scratch(self) -> None:
+        """Remove the scratch directory if there is one: an idle worker keeps none."""
+        if self._has_scratch:
+            self.clear_scratch()
+
+    def _set_aside(self, path: str, why: str) -> None:
+        aside = f"{path}.left-{time.monotonic_ns()}"
+        try:
+            fsops.rename(path, aside)
+            self._report(f"{aside} {why}: look at it and remove it")
+        except OSError as error:
+            self._report(f"{path} {why}, and cannot be set aside: {error}")
 
     def _explain(self, error: OSError, path: str) -> Outcome:
         """Whose fault a failed start is, in a sentence."""
@@ -172,18 +208,35 @@ class Runner:
                 return Outcome(REFUSED, why="the job's file was gone before it could be started")
         except FileNotFoundError:
             raise Fenced(f"{directory} is gone: this worker has been declared dead") from None
+        if error.errno == errno.EIO and _is_readable(path):
+            # The kernel's word for a program that is shorter than its first lines say.
+            return Outcome(REFUSED, why="it is damaged, perhaps cut off: submit it again, whole")
         if error.errno in process.NODE_FAULTS:
             return Outcome(FAULT, why=f"this node could not start it: {error.strerror}")
         if error.errno == errno.ETXTBSY:
-            return Outcome(FAULT, why="somebody has the file open for writing: submit it by mv from limbo/")
+            return Outcome(BUSY, why="somebody has the file open for writing: submit it by mv from limbo/")
         if error.errno == errno.EACCES and os.statvfs(directory).f_flag & os.ST_NOEXEC:
             return Outcome(FAULT, why=f"the jar's file system is mounted noexec on this node: {directory}")
         return Outcome(REFUSED, why=_why_not(error, path))
 
 
+def _is_readable(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            while file.read(2**20):
+                pass
+        return True
+    except OSError:
+        return False
+
+
 def _is_text(path: str) -> bool:
-    with open(path, "rb") as file:
-        return b"\0" not in file.read(80)
+    try:
+        with open(path, "rb") as file:
+            return b"\0" not in file.read(80)
+    except OSError:
+        # The shell could not read it either.
+        return False
 
 
 def _why_not(error: OSError, path: str) -> str:
@@ -195,6 +248,8 @@ def _why_not(error: OSError, path: str) -> str:
     interpreter = os.fsdecode(first[2:].strip().split()[0]) if first[:2] == b"#!" and first[2:].strip() else ""
     if first.startswith(b"#!") and first.endswith(b"\r"):
         return f"interpreter '{interpreter}\\r' not found: the file has Windows line ends (mend them with dos2unix)"
+    if error.errno == errno.ENOENT and not interpreter:
+        return "it is a program whose loader is not on this node: build it for this node's system"
     if error.errno == errno.ENOENT:
         return f"interpreter {interpreter!r} of its first line is not on this node"
     if error.errno == errno.ENOEXEC:

@@ -10,7 +10,7 @@ import random
 import time
 
 from jobjar import fslook, fsops, layout, node, orders, registration
-from jobjar.attempts import LEFT, NO_SPACE, WON, Attempts
+from jobjar.attempts import NO_SPACE, WON, Attempts
 from jobjar.claiming import Glance, Queue, Shelf
 from jobjar.config import Settings
 from jobjar.errors import Fenced
@@ -41,9 +41,10 @@ class Worker:
         self.runner = Runner(jar, self.name, lock, settings.max_log, {**base, "JJ_NODE": me.node}, self._wait,
                              self.log.say)
         self.attempts = Attempts(jar, me, self.journal, self.runner, self.log, trusted, self._be_patient)
-        self._own = Glance(self.claims)
+        self._own: dict[str | None, Glance] = {}
         self._signs = [Glance(self.directory), Glance(jar.workers)]
         self._markers = orders.Markers(False, False, False, None)
+        self._is_told = False
         self._looked_at = self._beat_at = float("-inf")
         self._clock_offset = time.time() - time.monotonic()
         self._idle_exit: float | None = None
@@ -76,7 +77,8 @@ class Worker:
 
     def _reason_to_end(self) -> str | None:
         now = time.monotonic()
-        if self._has_changed(self.directory, self.jar.workers) or now - self._looked_at >= LOOK_AT_MARKERS:
+        self._hear()
+        if self._is_told or now - self._looked_at >= LOOK_AT_MARKERS:
             self._look_at_markers()
         if self._markers.stop or self._markers.drain is not None or self.bell.requests_to_end:
             return STOPPED
@@ -90,15 +92,19 @@ class Worker:
             return float("inf")
         return self._idle_since + self._idle_exit
 
-    def _has_changed(self, *directories: str) -> bool:
+    def _hear(self) -> bool:
+        """Take note of what inotify says; whether it says anything."""
         changed = self.bell.changed()
         self.queue.hint(changed)
-        return not changed.isdisjoint(directories)
+        self._is_told |= not changed.isdisjoint((self.directory, self.jar.workers))
+        return bool(changed)
 
     def _look_at_markers(self) -> None:
         self._looked_at = time.monotonic()
-        if not any([sign.needs_listing() for sign in self._signs]):
+        # A marker that came in the tick of the last listing changes no mtime, but inotify has seen it.
+        if not any([sign.needs_listing() for sign in self._signs]) and not self._is_told:
             return
+        self._is_told = False
         for sign in self._signs:
             sign.about_to_list(self._server_now())
         self._markers = orders.read(self.jar, self.name, self.me.node)
@@ -107,7 +113,7 @@ class Worker:
         """One round: sleep if paused, else one job, else sleep until there may be one."""
         if self._markers.pause:
             self._idle_since = None
-            self._sleep(self.settings.pause_time)
+            self._sleep(_spread(self.settings.pause_time))
             return
         try:
             place = self._next()
@@ -135,11 +141,18 @@ class Worker:
             if candidate is None or time.monotonic() - self._looked_at >= LOOK_AT_MARKERS:
                 return self._put_back(candidate)
             shelf, place = candidate
-            result = self.attempts.claim(place, self._server_now())
-            if result == WON:
+            if self._claim(shelf, place):
                 return place
-            if result == LEFT:
+
+    def _claim(self, shelf: Shelf, place: Place) -> bool:
+        result = None
+        try:
+            result = self.attempts.claim(place, self._server_now())
+        finally:
+            if result != WON:
+                # NFS: "gone" may be a cached answer; and what a full disk has prevented is still there to be had.
                 shelf.leave(place.name)
+        return result == WON
 
     def _put_back(self, candidate: tuple | None) -> None:
         if candidate is not None:
@@ -157,17 +170,26 @@ class Worker:
 
     def _found(self) -> Place | None:
         """A job that is in claims/ although no claim was seen to succeed: it is this worker's, however it came."""
-        if not self._own.needs_listing():
-            return None
-        self._own.about_to_list(self._server_now())
         for category in (None, *sorted(self.attempts.categories)):
+            name = self._found_in(category)
+            if name:
+                # NFS: the rename came late, or its success was reported as a failure.
+                self.log.say(f"found {name} in claims/")
+                place = Place(CLAIMS, category, name, self.claims)
+                self.attempts.adopt(place, self._server_now())
+                return place
+        return None
+
+    def _found_in(self, category: str | None) -> str | None:
+        glance = self._own.get(category) or Glance(os.path.join(self.claims, category or ""))
+        self._own[category] = glance
+        if glance.needs_listing():
+            glance.about_to_list(self._server_now())
             for name in self._claimed(category):
                 if self._is_job(category, name):
-                    # NFS: the rename came late, or its success was reported as a failure.
-                    self.log.say(f"found {name} in claims/")
-                    place = Place(CLAIMS, category, name, self.claims)
-                    self.attempts.adopt(place)
-                    return place
+                    # It is looked for again until it is gone from there, even if it cannot be taken up now.
+                    del self._own[category]
+                    return name
         return None
 
     def _claimed(self, category: str | None) -> list[str]:
@@ -197,42 +219,51 @@ class Worker:
     def _tick(self, ran: float) -> float:
         """Called while a job runs: look at the markers, say that the worker lives."""
         if time.monotonic() - self._looked_at >= self.settings.order_time:
-            self._look_at_markers()
+            try:
+                self._look_at_markers()
+            except OSError as error:
+                # Nothing that can be looked at later may end a worker that has a job running.
+                self.log.say(f"no look at the markers: {error}")
         return self.settings.order_time
 
     def _idle(self) -> None:
         if self._idle_since is None:
             self._idle_since = time.monotonic()
-        self._sleep(self._backed_off())
+        dues = [glance.due() for glance in self._own.values()] + [shelf.due_in() for shelf in self.queue.shelves]
+        self._sleep(min([self._backed_off(), *(due for due in dues if due is not None)]))
 
     def _backed_off(self) -> float:
         pause, self._pause = self._pause, self._pause * 2
-        return min(pause, self.settings.pause_time)
+        return _spread(min(pause, self.settings.pause_time))
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep between jobs, for about `seconds` or until something happens that this worker looks for."""
-        self.runner.clear_scratch()
+        """Sleep between jobs, for `seconds` or until something happens that this worker looks for."""
+        self.runner.leave_scratch()
         self._beat()
-        spread = min(10.0, seconds / 10)
-        until = time.monotonic() + seconds + random.uniform(-spread, spread)
-        dues = [glance.due() for glance in (self._own, *self._signs)] + [shelf.due_in() for shelf in self.queue.shelves]
-        until = min([until, self._idle_end(), *(time.monotonic() + due for due in dues if due is not None)])
+        dues = [sign.due() for sign in self._signs]
+        until = min(time.monotonic() + min([seconds, *(due for due in dues if due is not None)]), self._idle_end())
         while not self.bell.requests_to_end and time.monotonic() < until:
-            self._wait(min(until - time.monotonic(), BEAT))
-            changed = self.bell.changed()
-            self.queue.hint(changed)
-            if changed:
+            self._wait(until - time.monotonic())
+            if self._hear():
                 break
         self._looked_at = float("-inf")
 
     def _wait(self, seconds: float) -> None:
         """Sleep, keeping the journal's promise of a second and the beat's of a minute."""
         due = self.journal.due()
-        self.bell.wait(seconds if due is None else min(seconds, due))
+        self.bell.wait(min(seconds, BEAT if due is None else due))
         if due is not None and self.journal.due() == 0.0:
-            self.journal.sync()
+            self._sync_journal(seconds)
         if time.monotonic() - self._beat_at >= BEAT:
             self._beat()
+
+    def _sync_journal(self, patience: float) -> None:
+        try:
+            self.journal.sync()
+        except OSError as error:
+            # A job may be running: whoever waits for it tries again, but not as fast as it can.
+            self.log.say(f"the journal is not on the disk: {error}")
+            self.bell.wait(min(patience, 1.0))
 
     def _be_patient(self, error: OSError, seconds: float) -> None:
         if self.bell.requests_to_end > 1:
@@ -243,9 +274,19 @@ class Worker:
     def _beat(self) -> None:
         """Say that this worker lives, and learn the file server's time."""
         path = os.path.join(self.directory, "beat")
-        fsops.touch(path)
         self._beat_at = time.monotonic()
-        self._clock_offset = os.stat(path).st_mtime - self._beat_at
+        try:
+            fsops.touch(path)
+            self._clock_offset = os.stat(path).st_mtime - self._beat_at
+        except OSError as error:
+            # Nobody is declared dead for want of a beat, and a job may be running.
+            self.log.say(f"no beat: {error}")
 
     def _server_now(self) -> float:
         return time.monotonic() + self._clock_offset
+
+
+def _spread(seconds: float) -> float:
+    """About so many seconds, so that not all workers ask the server at once."""
+    spread = min(10.0, seconds / 10)
+    return seconds + random.uniform(-spread, spread)
