@@ -231,7 +231,7 @@ def _jar(workplace, scenario):
 def _try(points, workplace, scenario, fault, redo=True):
     """One point: the fault, the invariants at once, the repetition (or only the sweep), the invariants at the end."""
     jar, before = _jar(workplace, scenario)
-    outcome = faults.run(_act(jar, scenario), fault, jar.home)
+    outcome = faults.strike(_act(jar, scenario), fault, jar.home)
     wrong = [] if outcome.hit else ["the fault did not strike"]
     # Without a kill, an error may come out only where it was put in.
     if outcome.error and fault.kind != RAISE:
@@ -358,7 +358,7 @@ def _rivalry(points, workplace, scenario, name, rival, at):
     act = prepare(jar)
     before = jars.tree(jar)
     words = [word for word in invariants.places(before) if not (word == "X" and scenario.gone)]
-    outcome = faults.run(_act(jar, scenario), Fault(MEANWHILE, at, act), jar.home)
+    outcome = faults.strike(_act(jar, scenario), Fault(MEANWHILE, at, act), jar.home)
     tree = jars.tree(jar)
     bad = bad + (["X"] if scenario.bad else [])
     kept = {path: text for path, text in before.items() if not (scenario.event == "clean" and _is_x(path, text))}
