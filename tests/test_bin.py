@@ -188,6 +188,13 @@ def installer():
     return None if version >= (70, 1) else "setuptools is too old to build alone: install setuptools>=70.1 or wheel"
 
 
+def pip(command, *words, before=()):
+    quiet = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index")
+    process = processes.spawn(sys.executable, "-m", "pip", *before, command, *quiet, *words)
+    status, out, err = processes.finish(process, 120)
+    assert status == 0, out + err
+
+
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory):
     """A fresh virtual environment with the project installed by pip; its top."""
@@ -200,11 +207,9 @@ def installation(tmp_path_factory):
         name for name in names if top == processes.TOP
         and name not in ("jobjar", "setup.cfg", "pyproject.toml", "LICENSE", "README.md")])
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp / "venv"], check=True)
-    quiet = ["--quiet", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "--python", tmp / "venv/bin/python", "install", *quiet, "--no-deps",
-               "--no-index", "--no-build-isolation", copy]
-    status, out, err = processes.finish(processes.spawn(*map(str, command)), 120)
-    assert status == 0, out + err
+    pip("wheel", "--no-build-isolation", "--wheel-dir", str(tmp), str(copy))
+    [wheel] = tmp.glob("jobjar-*.whl")
+    pip("install", str(wheel), before=["--python", str(tmp / "venv/bin/python")])
     return tmp / "venv"
 
 

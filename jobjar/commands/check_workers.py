@@ -11,20 +11,20 @@ from jobjar.config import Settings
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
+    from jobjar.options import Options, Parser
 
 NAME = "check-workers"
 HELP = "start the workers that are missing on this node"
 STRICT = False
 
 
-def add_options(parser: "argparse.ArgumentParser") -> None:
+def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
     parser.add_argument("--renew", action="store_true",
                         help="let each worker of this node start a successor and leave, as soon as it has no job")
 
 
-def run(options: "argparse.Namespace", settings: Settings) -> int:
+def run(options: "Options", settings: Settings) -> int:
     """Print the names of the workers that were started, or with --renew of those asked; the exit status is 0."""
     jar = layout.open_jar(settings.home, settings.worker_home)
     if options.renew:

@@ -8,18 +8,18 @@ from jobjar.config import KEYS, Settings
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
+    from jobjar.options import Options, Parser
 
 NAME = "config"
 HELP = "show each setting and where it came from"
 
 
-def add_options(parser: "argparse.ArgumentParser") -> None:
+def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
-def run(options: "argparse.Namespace", settings: Settings) -> int:
+def run(options: "Options", settings: Settings) -> int:
     """Print the settings; the exit status is 0."""
     if options.json:
         # Only those who ask for it pay for the import.

@@ -12,19 +12,19 @@ from jobjar.text import escape
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
+    from jobjar.options import Options, Parser
 
 NAME = "drain"
 HELP = "keep workers off a node until it is undrained"
 
 
-def add_options(parser: "argparse.ArgumentParser") -> None:
+def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
     parser.add_argument("node", metavar="NODE", help="the node, by its whole name")
     parser.add_argument("--reason", metavar="TEXT", default="", help="shown to whoever wonders why nothing runs there")
 
 
-def run(options: "argparse.Namespace", settings: Settings) -> int:
+def run(options: "Options", settings: Settings) -> int:
     """Print the workers that will leave; the exit status is 0."""
     jar = layout.open_jar(settings.home, settings.worker_home)
     orders.drain(jar, options.node, options.reason)

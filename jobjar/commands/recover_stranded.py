@@ -13,14 +13,14 @@ from jobjar.recovery import Report
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
+    from jobjar.options import Options, Parser
 
 NAME = "recover-stranded"
 HELP = "bring back the jobs of workers that died"
 STRICT = False
 
 
-def add_options(parser: "argparse.ArgumentParser") -> None:
+def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
     parser.add_argument("--kill-orphans", action="store_true",
                         help="end what a dead worker's job left running, instead of waiting for it")
@@ -29,7 +29,7 @@ def add_options(parser: "argparse.ArgumentParser") -> None:
                         help="I vouch that NODE is down; if it is not, its jobs run twice at once")
 
 
-def run(options: "argparse.Namespace", settings: Settings) -> int:
+def run(options: "Options", settings: Settings) -> int:
     """Print a line per job that was moved; the exit status is 0 when nothing is left stranded, else 1, or 75."""
     jar = layout.open_jar(settings.home, settings.worker_home)
     if bool(options.node) != options.dead:

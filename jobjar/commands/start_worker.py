@@ -13,14 +13,14 @@ from jobjar.quantities import parse_duration
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
+    from jobjar.options import Options, Parser
 
 NAME = "start-worker"
 HELP = "start a worker on this node"
 STRICT = False
 
 
-def add_options(parser: "argparse.ArgumentParser") -> None:
+def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
     parser.add_argument("categories", nargs="*", metavar="CATEGORY",
                         help="the categories to read, in this order, before uncategorized jobs (default JJ_CATEGORIES)")
@@ -28,7 +28,7 @@ def add_options(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument("--idle-exit", metavar="SECONDS", help="end after so long without a job (default: never)")
 
 
-def run(options: "argparse.Namespace", settings: Settings) -> int:
+def run(options: "Options", settings: Settings) -> int:
     """Start it; the exit status is 0 when it has registered (--foreground: when it has left in order)."""
     jar = layout.open_jar(settings.home, settings.worker_home)
     drained = supervision.why_drained(jar, settings)
