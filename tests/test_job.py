@@ -112,8 +112,8 @@ def test_a_reservation_in_completed_is_no_job(jar, job):
 @pytest.mark.parametrize("events, state", [(["cancel"], "CANCELLED"), (["refuse"], "FAILED"), (["attempt"], "FAILED"),
                                            (["cancel", "retry", "give_up"], "FAILED"), ([], "FAILED")])
 def test_a_job_that_never_ran_to_its_end_is_judged_by_its_notes(jar, job, events, state):
-    for event in events:
-        notes.add(jar, WORKER, job.name, "C", event, why="so")
+    for when, event in enumerate(events):
+        notes.add(jar, WORKER, job.name, "C", event, why="so", t=when)
     move(jar, job, jar.failed)
     assert (job.state, job.exit_status, job.wait(0)) == (state, None, state)
 
