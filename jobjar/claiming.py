@@ -13,6 +13,8 @@ from jobjar.layout import Jar, Place
 
 # A directory changed so short a time before it was listed may change again without its mtime showing it.
 RACY = 2.0
+# A tick more, so that a file that was new and empty in the first listing is old enough in the second.
+AGAIN_AFTER = RACY + 0.1
 RENEW_AFTER = 1.0
 LOOK_AGAIN_AFTER = 0.5
 COST_FACTOR = 20
@@ -43,12 +45,7 @@ class Glance:
             self._forget()
         self._stamp = fslook.stamp(self.directory)
         is_racy = server_now - self._stamp / 1e9 < RACY
-        self._again_at = time.monotonic() + RACY if is_racy else None
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether the directory was not there when it was last to be listed."""
-        return self._stamp == -1
+        self._again_at = time.monotonic() + AGAIN_AFTER if is_racy else None
 
     def due(self) -> float | None:
         """Seconds until a racy listing is to be repeated, else None."""
@@ -69,6 +66,8 @@ class Shelf:
         self.category = category
         self.directory = jar.directory(states.UNCLAIMED, category)
         self.glance = Glance(self.directory)
+        # Where something appears first: the directory, or the nearest that exists above it.
+        self.watched = self.directory
         self.is_hinted = False
         self.candidates: list[str] = []
         self._left: set[str] = set()
@@ -160,7 +159,7 @@ class Queue:
     def hint(self, changed: set[str]) -> None:
         """Take note of directories in which something has appeared."""
         for shelf in self.shelves:
-            if shelf.directory in changed or shelf.glance.is_missing and _is_below(shelf.directory, changed):
+            if shelf.watched in changed:
                 shelf.is_hinted = True
 
     def due(self) -> list[Shelf]:
@@ -177,11 +176,6 @@ class Queue:
             if shelf.candidates:
                 return shelf, Place(states.UNCLAIMED, shelf.category, shelf.candidates.pop())
         return None
-
-
-def _is_below(directory: str, changed: set[str]) -> bool:
-    # A category that appears is reported by its parent, and a jar that was rebuilt by its parent's parent.
-    return any(directory.startswith(above + os.sep) for above in changed)
 
 
 def vet(path: str, trusted: frozenset[int], server_now: float) -> str:

@@ -31,10 +31,21 @@ class Watch:
             # Each user has a limited number of instances; without one the clock has to do.
             self.handle = handle if handle >= 0 else None
 
-    def once(self, directory: str) -> None:
-        """Report the next thing that appears in `directory`, or that it appears itself when it is not there."""
+    def once(self, directory: str) -> str:
+        """Report the next thing that appears in `directory`; when it is not there, in the nearest above it that is.
+
+        Returns the directory that will report.
+        """
+        nearest, before = self._arm_nearest(directory), None
+        # RACE: what was not there may have come before the watch above it; only a second try can tell.
+        while nearest not in (directory, before):
+            nearest, before = self._arm_nearest(directory), nearest
+        return nearest
+
+    def _arm_nearest(self, directory: str) -> str:
         while not self._add(directory, _ATTRIB | _MOVED_TO | _CREATE | _ONESHOT) and len(directory) > 1:
             directory = os.path.dirname(directory)
+        return directory
 
     def always(self, directory: str, names: Iterable[str]) -> None:
         """Report every coming and going of these names in `directory`; a name that ends in a dot is a beginning."""

@@ -16,7 +16,7 @@ from jobjar.config import Settings
 from jobjar.errors import Fenced
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
-from jobjar.runner import FAULT, Runner
+from jobjar.runner import FAULT, LONG_JOB, Runner
 from jobjar.states import CLAIMS
 from jobjar.watch import Bell
 from jobjar.workerlog import WorkerLog
@@ -165,7 +165,7 @@ class Worker:
             self.journal.rotate()
         for shelf in shelves:
             # Armed before the listing, so that nothing can slip in between.
-            self.bell.watch.once(shelf.directory)
+            shelf.watched = self.bell.watch.once(shelf.directory)
             shelf.list(self._server_now())
 
     def _found(self) -> Place | None:
@@ -207,7 +207,11 @@ class Worker:
         return not name.startswith(".") and os.path.isfile(path)
 
     def _perform(self, place: Place) -> None:
+        began = time.monotonic()
         kind = self.attempts.perform(place, self._tick, lambda: self.bell.requests_to_end > 1)
+        if time.monotonic() - began >= LONG_JOB:
+            # NFS: what another node asked for meanwhile no inotify has seen, and the next job may take hours.
+            self._looked_at = float("-inf")
         self._idle_since = None
         self._pause = 1.0
         self._faults = self._faults + 1 if kind == FAULT else 0

@@ -24,8 +24,8 @@ NODE = "rain"
 class Handle:
     """A worker's process, seen from outside; `status` is its exit status once it has been reaped."""
 
-    def __init__(self, jar: Jar, pid: int) -> None:
-        self.jar, self.pid, self.name = jar, pid, f"{NODE}.{pid}"
+    def __init__(self, jar: Jar, node: str, pid: int) -> None:
+        self.jar, self.pid, self.name = jar, pid, f"{node}.{pid}"
         self.directory, self.claims = jar.worker(self.name), jar.claims(self.name)
         self.scratch = os.path.join(self.directory, "scratch")
         self.output = os.path.join(self.directory, "output")
@@ -99,7 +99,7 @@ def start(jar: Jar, *categories: str, idle_exit: float | None = None, before: Ca
     pid = os.fork()
     if pid == 0:
         _be_a_worker(jar, chosen, starting.Terms(categories or chosen.categories, idle_exit), before)
-    handle = Handle(jar, pid)
+    handle = Handle(jar, chosen.node, pid)
     processes.until(lambda: os.path.exists(handle.path("journal")) or handle.has_ended(), "a worker's registration")
     return handle
 

@@ -1,0 +1,171 @@
+"""Waiting: what inotify reports, that it is only a hint, and how a bell wakes."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from jobjar import watch
+from support import jars, processes
+
+
+@pytest.fixture
+def looking():
+    """A watch, closed again."""
+    found = watch.Watch()
+    if found.handle is None:
+        pytest.skip("this kernel or this user has no inotify to spare")
+    yield found
+    os.close(found.handle)
+
+
+def touch(*parts):
+    jars.write(os.path.join(*map(str, parts)), "")
+
+
+def test_what_appears_in_a_directory_is_reported_once(looking, tmp_path):
+    assert looking.once(str(tmp_path)) == str(tmp_path)
+    touch(tmp_path, "a")
+    touch(tmp_path, "b")
+    assert looking.read() == {str(tmp_path)}
+    touch(tmp_path, "c")
+    assert looking.read() == set()
+
+
+def test_it_can_be_armed_again_before_it_has_been_read(looking, tmp_path):
+    looking.once(str(tmp_path))
+    touch(tmp_path, "a")
+    looking.once(str(tmp_path))
+    assert looking.read() == {str(tmp_path)}
+    touch(tmp_path, "b")
+    assert looking.read() == {str(tmp_path)}
+
+
+@pytest.mark.parametrize("how", ["moved in", "linked", "made executable"])
+def test_all_ways_for_a_file_to_become_a_job_are_reported(looking, tmp_path, how):
+    queue = tmp_path / "queue"
+    queue.mkdir()
+    touch(tmp_path, "x")
+    touch(queue, "there")
+    looking.once(str(queue))
+    if how == "moved in":
+        os.rename(tmp_path / "x", queue / "x")
+    elif how == "linked":
+        os.link(tmp_path / "x", queue / "x")
+    else:
+        os.chmod(queue / "there", 0o755)
+    assert looking.read() == {str(queue)}
+
+
+def test_that_a_job_is_taken_away_is_no_news(looking, tmp_path):
+    touch(tmp_path, "x")
+    looking.once(str(tmp_path))
+    os.remove(tmp_path / "x")
+    assert looking.read() == set()
+
+
+def test_of_a_missing_directory_the_nearest_above_it_reports(looking, tmp_path):
+    assert looking.once(str(tmp_path / "a" / "b")) == str(tmp_path)
+    (tmp_path / "a").mkdir()
+    assert looking.read() == {str(tmp_path)}
+
+
+def test_a_directory_that_comes_while_its_parent_is_being_armed_is_not_missed(looking, tmp_path, monkeypatch):
+    was, queue = looking._add, tmp_path / "queue"
+
+    def add(directory, mask):
+        if directory == str(tmp_path) and not queue.exists():
+            queue.mkdir()
+        return was(directory, mask)
+    monkeypatch.setattr(looking, "_add", add)
+    assert looking.once(str(queue)) == str(queue)
+    touch(queue, "x")
+    assert str(queue) in looking.read()
+
+
+def test_a_directory_that_goes_is_reported(looking, tmp_path):
+    for end in (os.rmdir, lambda path: os.rename(path, str(path) + ".old")):
+        (tmp_path / "queue").mkdir()
+        looking.once(str(tmp_path / "queue"))
+        end(tmp_path / "queue")
+        assert looking.read() == {str(tmp_path / "queue")}
+
+
+def test_of_a_busy_directory_only_the_names_that_matter_are_reported_every_time(looking, tmp_path):
+    looking.always(str(tmp_path), ("STOP", "DRAIN."))
+    touch(tmp_path, "journal")
+    touch(tmp_path, "STOPPED")
+    assert looking.read() == set()
+    for name in ("STOP", "DRAIN.rain"):
+        touch(tmp_path, name)
+        assert looking.read() == {str(tmp_path)}
+    os.remove(tmp_path / "STOP")
+    assert looking.read() == {str(tmp_path)}
+
+
+def test_without_inotify_a_watch_is_silent(tmp_path, monkeypatch):
+    found = watch.Watch()
+    if found.handle is not None:
+        os.close(found.handle)
+    found.handle = None
+    assert found.once(str(tmp_path)) == str(tmp_path)
+    found.always(str(tmp_path), ("STOP",))
+    touch(tmp_path, "STOP")
+    assert found.read() == set()
+
+
+# The bell, in a process of its own: it takes the process's signals.
+
+
+def ring(script, tmp_path):
+    """What a process prints that has a bell and a watch of `tmp_path`."""
+    text = f"""
+import os, signal, time
+from jobjar.watch import Bell, Watch
+bell = Bell(Watch())
+began = time.monotonic()
+path = {str(tmp_path)!r}
+{script}
+print(round(time.monotonic() - began, 1), bell.requests_to_end)
+"""
+    code, out, err = processes.finish(processes.python("-c", text))
+    assert code == 0, err
+    return out.strip()
+
+
+def test_a_bell_waits_as_long_as_it_is_told_to(tmp_path):
+    assert ring("bell.wait(0.3)", tmp_path) == "0.3 0"
+
+
+def test_an_ended_child_wakes_it(tmp_path):
+    assert ring("os.posix_spawn('/bin/true', ['true'], {}); bell.wait(20)", tmp_path) == "0.0 0"
+
+
+def test_a_child_that_ended_before_the_wait_wakes_it_too(tmp_path):
+    assert ring("pid = os.posix_spawn('/bin/true', ['true'], {}); os.waitpid(pid, 0); bell.wait(20)", tmp_path) \
+        == "0.0 0"
+
+
+def test_a_watched_directory_wakes_it_and_is_told_once(tmp_path):
+    assert ring("bell.watch.once(path); open(path + '/x', 'w').close(); bell.wait(20);"
+                "assert bell.changed() == {path} and bell.changed() == set()", tmp_path) == "0.0 0"
+
+
+def test_what_is_reported_between_waits_is_not_lost(tmp_path):
+    assert ring("bell.watch.once(path); open(path + '/x', 'w').close(); bell.wait(0); bell.wait(0);"
+                "assert bell.changed() == {path}", tmp_path) == "0.0 0"
+
+
+def test_requests_to_end_are_counted_and_hangups_are_not(tmp_path):
+    script = "".join(f"os.kill(os.getpid(), signal.{name}); bell.wait(0);" for name in ("SIGHUP", "SIGTERM", "SIGINT"))
+    assert ring(script, tmp_path) == "0.0 2"
+
+
+def test_a_signal_wakes_it(tmp_path):
+    began = time.monotonic()
+    child = processes.python("-c", "from jobjar.watch import Bell, Watch\nbell = Bell(Watch())\n"
+                             "print('ready', flush=True)\nbell.wait(20)\nprint(bell.requests_to_end)")
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(signal.SIGTERM)
+    assert processes.finish(child)[:2] == (0, "1\n") and time.monotonic() - began < 10

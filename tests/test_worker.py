@@ -1,0 +1,599 @@
+"""The life of a worker: markers, sleeping and waking, what it owns, signals, and trouble with the disk."""
+
+import errno
+import os
+import signal
+import statistics
+import time
+
+import pytest
+
+from jobjar import attempts, fsops, journal, layout, node, process, reservation, worker
+from jobjar.claiming import Queue
+from jobjar.layout import Place
+from support import jars, processes, workers
+
+
+def completed(jar):
+    return sorted(name for name in os.listdir(jar.completed) if os.path.isfile(os.path.join(jar.completed, name)))
+
+
+def is_completed(jar, *names):
+    return lambda: set(names) <= set(completed(jar))
+
+
+def touch(*parts):
+    jars.write(os.path.join(*parts), "", 0o644)
+
+
+def settle(handle):
+    """Wait until the worker has looked at everything and sleeps without being waited for by anything racy."""
+    beat = os.stat(handle.path("beat")).st_mtime_ns
+    processes.until(lambda: os.stat(handle.path("beat")).st_mtime_ns != beat or handle.is_idle())
+
+
+# Markers act between jobs only.
+
+
+@pytest.fixture(params=["inotify", "clock"])
+def terms(request):
+    """A worker that is woken by the kernel though it pauses for a minute, and one that has only its clock."""
+    if request.param == "inotify":
+        return {"JJ_PAUSE_TIME": "60"}
+    return {"JJ_PAUSE_TIME": "0.3", "before": workers.without_inotify}
+
+
+def wait_for_end_within(handle, seconds):
+    began = time.monotonic()
+    assert handle.wait() == 0
+    assert time.monotonic() - began < seconds
+
+
+def test_stop_ends_an_idle_worker(jar, terms):
+    with workers.working(jar, **terms) as w:
+        settle(w)
+        touch(w.path(layout.STOP))
+        wait_for_end_within(w, 1)
+
+
+def test_stop_all_ends_every_worker_and_those_that_start_later(jar, terms):
+    with workers.working(jar, **terms) as one, workers.working(jar, **terms) as two:
+        touch(jar.workers, layout.STOP_ALL)
+        assert (one.wait(), two.wait()) == (0, 0)
+    workers.place(jar, "x")
+    with workers.working(jar, **terms) as late:
+        assert late.wait() == 0
+    assert os.listdir(jar.unclaimed) == ["x"]
+
+
+def test_drain_keeps_the_workers_of_its_node_off_and_of_no_other(jar, terms):
+    with workers.working(jar, **terms) as here, workers.working(jar, JJ_NODE="rai", **terms) as other:
+        jars.write(jar.drain(workers.NODE), "new memory\n", 0o644)
+        assert here.wait() == 0
+        workers.place(jar, "x")
+        processes.until(is_completed(jar, "x"))
+        assert not other.has_ended()
+
+
+def test_a_worker_that_is_told_to_stop_finishes_its_job_first(jar, terms):
+    gate = os.path.join(jar.home, "gate")
+    workers.place(jar, "x", f"while [ ! -e {gate} ]; do sleep 0.02; done; sleep 0.1; echo done")
+    workers.place(jar, "y.-1")
+    with workers.working(jar, **terms) as w:
+        processes.until(lambda: os.path.exists(w.scratch))
+        touch(w.path(layout.STOP))
+        touch(gate)
+        assert w.wait() == 0
+    assert completed(jar) == ["x"] and os.listdir(jar.unclaimed) == ["y.-1"]
+    assert jars.read(jar.log("x")) == "done\n"
+
+
+def test_a_worker_that_leaves_keeps_its_directory_and_owns_nothing(jar):
+    workers.place(jar, "x", "echo >made", category="A")
+    w = workers.drain(jar, "A")
+    assert sorted(os.listdir(w.directory)) == ["beat", "journal", "log", "orders", "output", "worker.json"]
+    assert os.listdir(jar.claimed) == []
+
+
+def test_a_paused_worker_claims_nothing_and_goes_on_afterwards(jar, terms):
+    with workers.working(jar, **terms) as w:
+        touch(w.path(layout.PAUSE))
+        processes.until(lambda: not w.has_ended() and w.seconds_used() >= 0)
+        processes.until(lambda: has_looked(w))
+        workers.place(jar, "x")
+        processes.until(lambda: has_looked(w))
+        assert completed(jar) == []
+        os.remove(w.path(layout.PAUSE))
+        processes.until(is_completed(jar, "x"), deadline=2)
+
+
+def has_looked(w, passed=[0]):
+    """True when the worker's beat has advanced since the last call; touching nothing it watches for."""
+    beat = os.stat(w.path("beat")).st_mtime_ns
+    os.kill(w.pid, signal.SIGUSR1)
+    was, passed[0] = passed[0], beat
+    return w.is_idle()
+
+
+def test_pause_all_pauses_also_those_that_start_later(jar, terms):
+    touch(jar.workers, layout.PAUSE_ALL)
+    workers.place(jar, "x")
+    with workers.working(jar, **terms) as w:
+        processes.until(w.is_idle)
+        assert os.listdir(jar.unclaimed) == ["x"]
+        os.remove(os.path.join(jar.workers, layout.PAUSE_ALL))
+        processes.until(is_completed(jar, "x"), deadline=2)
+
+
+def test_stop_beats_pause(jar, terms):
+    touch(jar.workers, layout.PAUSE_ALL)
+    with workers.working(jar, **terms) as w:
+        touch(w.path(layout.STOP))
+        wait_for_end_within(w, 1.5)
+
+
+def test_a_worker_that_is_to_pause_finishes_its_job_and_removes_its_scratch_directory_first(jar):
+    gate = os.path.join(jar.home, "gate")
+    workers.place(jar, "x", f"while [ ! -e {gate} ]; do sleep 0.02; done")
+    with workers.working(jar) as w:
+        processes.until(lambda: os.path.exists(w.scratch))
+        touch(w.path(layout.PAUSE))
+        touch(gate)
+        processes.until(is_completed(jar, "x"))
+        processes.until(lambda: not os.path.exists(w.scratch), deadline=2)
+        assert not w.has_ended()
+
+
+def test_a_paused_worker_costs_nothing_whatever_is_submitted(jar):
+    """It may not look at the queue, so nothing in the queue may keep it awake."""
+    with workers.working(jar, "A") as w:
+        touch(w.path(layout.PAUSE))
+        processes.until(w.is_idle)
+        for number in range(3):
+            workers.place(jar, f"x{number}", category="A")
+        before = w.seconds_used()
+        time.sleep(1.0)
+        assert w.seconds_used() - before < 0.25
+
+
+def test_a_marker_in_the_tick_of_the_last_listing_is_seen_since_inotify_says_so(jar, monkeypatch):
+    """The directory's mtime is the same as before, and only the event tells."""
+    def freeze():
+        was = worker.Glance.needs_listing
+        worker.Glance.needs_listing = lambda self: self._stamp == -2 or False and was(self)
+    with workers.working(jar, before=freeze) as w:
+        processes.until(w.is_idle)
+        touch(w.path(layout.STOP))
+        wait_for_end_within(w, 1)
+
+
+def test_a_worker_whose_directory_was_removed_ends(jar):
+    with workers.working(jar, JJ_PAUSE_TIME="0.2") as w:
+        processes.until(w.is_idle)
+        fsops.remove_tree(w.directory)
+        assert w.wait() != 0
+
+
+# Signals.
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_signal_to_end_is_like_stop(jar, number):
+    gate = os.path.join(jar.home, "gate")
+    workers.place(jar, "x", f"while [ ! -e {gate} ]; do sleep 0.02; done")
+    workers.place(jar, "y.-1")
+    with workers.working(jar) as w:
+        processes.until(lambda: os.path.exists(w.scratch))
+        w.signal(number)
+        touch(gate)
+        assert w.wait() == 0
+    assert completed(jar) == ["x"] and os.listdir(jar.unclaimed) == ["y.-1"]
+
+
+def test_the_second_signal_ends_the_job_and_gives_it_back_uncounted_with_what_it_printed_kept(jar):
+    workers.place(jar, "x.3", "echo begun; exec sleep 60", category="A")
+    with workers.working(jar, "A") as w:
+        processes.until(lambda: os.path.exists(w.output) and jars.read(w.output) == "begun\n")
+        w.signal(signal.SIGTERM)
+        processes.until(lambda: True)
+        time.sleep(0.05)
+        w.signal(signal.SIGTERM)
+        assert w.wait() == 0
+    assert os.listdir(jar.directory("unclaimed", "A")) == ["x.3"]
+    attempt = next(line["a"] for line in w.journal() if line["e"] == "claim")
+    assert os.listdir(jar.logs) == [f"x.3.attempt-{attempt}"] and jars.read(jar.log("x.3", attempt)) == "begun\n"
+    assert [line["e"] for line in w.journal()] == ["claim", "requeue"]
+    assert os.listdir(jar.notes) == [] == completed(jar) == os.listdir(jar.claimed)
+
+
+def test_a_job_that_was_told_to_end_and_ended_well_has_done_its_work(jar):
+    workers.place(jar, "x", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.02; done")
+    with workers.working(jar) as w:
+        processes.until(lambda: os.path.exists(w.output) and jars.read(w.output))
+        w.signal(signal.SIGTERM)
+        time.sleep(0.05)
+        w.signal(signal.SIGTERM)
+        assert w.wait() == 0
+    assert completed(jar) == ["x"]
+
+
+def test_a_hangup_is_ignored(jar):
+    with workers.working(jar) as w:
+        w.signal(signal.SIGHUP)
+        workers.place(jar, "x")
+        processes.until(is_completed(jar, "x"))
+        assert not w.has_ended()
+
+
+# Sleeping and waking.
+
+
+def test_a_submitted_job_wakes_an_idle_worker_at_once(jar):
+    taken = []
+    with workers.working(jar, "A") as w:
+        for number in range(9):
+            processes.until(w.is_idle)
+            began = time.monotonic()
+            workers.place(jar, f"x{number}", category="A" if number % 2 else None)
+            processes.until(is_completed(jar, f"x{number}"))
+            taken.append(time.monotonic() - began)
+    print(f"from the submission to the end of a job by an idle worker: median {statistics.median(taken) * 1000:.0f} ms"
+          f" of {len(taken)}, longest {max(taken) * 1000:.0f} ms, JJ_PAUSE_TIME 60 s")
+    assert statistics.median(taken) < 0.5
+
+
+@pytest.mark.parametrize("category", [None, "A"])
+def test_a_worker_wakes_also_after_the_directory_was_removed_and_made_again(jar, category):
+    directory = jar.queue("unclaimed", category)
+    with workers.working(jar, "A") as w:
+        for number in range(3):
+            processes.until(w.is_idle)
+            for name in os.listdir(directory):
+                os.rmdir(os.path.join(directory, name))
+            os.rmdir(directory)
+            os.mkdir(directory)
+            workers.place(jar, f"x{number}", category=category)
+            processes.until(is_completed(jar, f"x{number}"), deadline=3)
+
+
+def test_a_worker_wakes_for_a_category_that_comes_into_being(jar):
+    with workers.working(jar, "NEW") as w:
+        processes.until(w.is_idle)
+        workers.place(jar, "x", category="NEW")
+        processes.until(is_completed(jar, "x"), deadline=2)
+
+
+def test_without_inotify_a_job_is_found_within_the_pause_time(jar):
+    with workers.working(jar, JJ_PAUSE_TIME="0.5", before=workers.without_inotify) as w:
+        processes.until(w.is_idle)
+        workers.place(jar, "x")
+        processes.until(is_completed(jar, "x"), deadline=3)
+
+
+def test_chmod_makes_a_file_a_job_though_it_changes_no_directory(jar, terms):
+    path = workers.place(jar, "x", mode=0o600)
+    with workers.working(jar, **terms) as w:
+        processes.until(w.is_idle)
+        time.sleep(0.1)
+        assert os.path.exists(path)
+        os.chmod(path, 0o700)
+        processes.until(is_completed(jar, "x"), deadline=3)
+
+
+def test_an_empty_file_runs_when_it_has_been_empty_for_two_seconds(jar):
+    with workers.working(jar) as w:
+        processes.until(w.is_idle)
+        path = workers.put(jar, "x", b"")
+        made = os.stat(path).st_mtime
+        processes.until(is_completed(jar, "x"), deadline=5)
+    assert w.ends()[0]["start"] - made > 1.9
+
+
+def test_an_idle_worker_ends_after_the_time_it_was_given(jar):
+    workers.place(jar, "x", "sleep 0.4")
+    began = time.monotonic()
+    w = workers.drain(jar, idle_exit=0.3)
+    assert 0.7 < time.monotonic() - began < 5
+    assert "ends: idle" in w.log()
+
+
+def test_an_idle_worker_changes_nothing_but_its_beat(jar):
+    workers.place(jar, "x")
+    with workers.working(jar, JJ_PAUSE_TIME="0.1") as w:
+        processes.until(is_completed(jar, "x"))
+        processes.until(lambda: not os.path.exists(w.scratch))
+        processes.until(lambda: beats(w) > 2)
+        before = stamps(jar)
+        processes.until(lambda: beats(w) > 2)
+        assert stamps(jar) == before
+
+
+def beats(w, seen={}):
+    """How often the beat was seen to advance since this first was more than 2."""
+    beat = os.stat(w.path("beat")).st_mtime_ns
+    count, last = seen.get(w.pid, (0, 0))
+    count = (0 if count > 2 else count) + (beat != last)
+    seen[w.pid] = count, beat
+    return count
+
+
+def stamps(jar):
+    return {top: os.stat(top).st_mtime_ns for top, _, _ in os.walk(jar.home)}
+
+
+def test_an_idle_look_is_one_open_per_watched_directory_and_the_beat(jar, tmp_path):
+    """Seen by an audit hook in the worker; looks are told apart by the beat, which each of them touches."""
+    record = tmp_path / "record"
+
+    def listen():
+        import sys
+        file = open(record, "w", buffering=1)
+        sys.addaudithook(lambda event, arguments: file.write(f"{event} {arguments[:1]}\n")
+                         if event in ("open", "os.listdir", "os.scandir", "os.mkdir", "os.rename", "os.remove",
+                                      "os.rmdir") else None)
+    with workers.working(jar, "A", JJ_PAUSE_TIME="0.1", before=lambda: (workers.without_inotify(), listen())):
+        # Until the last racy listing has been repeated, and then some.
+        processes.until(lambda: len(looks(record)) > 4 and not any("scandir" in line for look in looks(record)[-5:-1]
+                                                                   for line in look))
+    look = looks(record)[-3]
+    assert not any(word in line for line in look for word in ("listdir", "mkdir", "rename", "remove", "rmdir"))
+    # The queue's three, the two with markers, claims/.
+    assert len(look) <= 7, look
+
+
+def looks(record):
+    if not record.exists():
+        return []
+    found = [[]]
+    for line in jars.read(str(record)).splitlines():
+        found[-1].append(line)
+        if "/beat'" in line:
+            found.append([])
+    return found
+
+
+def test_the_beat_advances_while_a_long_job_runs(jar):
+    def often():
+        worker.BEAT = 0.2
+    workers.place(jar, "x", "sleep 60")
+    with workers.working(jar, before=often) as w:
+        processes.until(lambda: os.path.exists(w.scratch))
+        began = os.stat(w.path("beat")).st_mtime_ns
+        processes.until(lambda: os.stat(w.path("beat")).st_mtime_ns > began, deadline=2)
+        w.signal(signal.SIGTERM)
+
+
+# What is in claims/ is this worker's, however it came.
+
+
+@pytest.mark.parametrize("category", [None, "A"])
+def test_a_claim_that_succeeds_late_is_found_and_run(jar, category):
+    workers.place(jar, "before", category=category)
+    with workers.working(jar, "A", JJ_PAUSE_TIME="0.3") as w:
+        processes.until(is_completed(jar, "before"))
+        processes.until(w.is_idle)
+        late = jars.write(os.path.join(jar.limbo, "late"), "#!/bin/sh\necho ran\n")
+        os.rename(late, os.path.join(w.claims, category or "", "late"))
+        processes.until(is_completed(jar, "late"), deadline=4)
+    assert jars.read(jar.log("late")) == "ran\n"
+
+
+def test_a_link_in_claims_is_no_job_and_is_removed(jar):
+    with workers.working(jar, JJ_PAUSE_TIME="0.3") as w:
+        os.symlink("reserved:rain.1:x", os.path.join(w.claims, "x"))
+        processes.until(lambda: not os.listdir(w.claims), deadline=4)
+        assert not w.has_ended()
+    assert w.journal() == []
+
+
+def test_a_late_find_of_an_untrusted_owner_is_refused_all_the_same(jar):
+    if os.geteuid():
+        pytest.skip("only root can make a file of somebody else's")
+    with workers.working(jar, JJ_PAUSE_TIME="0.3") as w:
+        late = jars.write(os.path.join(jar.limbo, "late"), "#!/bin/sh\n", 0o755)
+        os.chown(late, 65534, 65534)
+        os.rename(late, os.path.join(w.claims, "late"))
+        processes.until(lambda: os.listdir(jar.failed) == ["late"], deadline=4)
+    assert w.ends() == []
+
+
+def test_a_worker_that_was_fenced_touches_nothing_and_ends(jar):
+    with workers.working(jar) as w:
+        processes.until(w.is_idle)
+        os.rename(w.claims, w.path("recovering.x"))
+        workers.place(jar, "x")
+        assert w.wait() == 1
+    assert os.listdir(jar.unclaimed) == ["x"] and "fenced" in w.log()
+
+
+def test_a_worker_that_is_fenced_while_its_job_runs_leaves_it_to_the_other(jar):
+    gate = os.path.join(jar.home, "gate")
+    workers.place(jar, "x", f"while [ ! -e {gate} ]; do sleep 0.02; done")
+    with workers.working(jar) as w:
+        processes.until(lambda: os.path.exists(w.scratch))
+        os.rename(w.claims, w.path("recovering.x"))
+        touch(gate)
+        assert w.wait() == 1
+    assert os.listdir(w.path("recovering.x")) == ["x"] and completed(jar) == []
+
+
+# Trouble with the node.
+
+
+def test_a_fault_of_the_node_gives_the_job_back_uncounted_and_three_in_a_row_pause_the_worker(jar):
+    def no_memory():
+        def start(*_):
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        process.start = start
+    workers.place(jar, "x", category="A")
+    with workers.working(jar, "A", before=no_memory) as w:
+        processes.until(lambda: os.path.exists(w.path(layout.PAUSE)))
+        processes.until(w.is_idle)
+        assert not w.has_ended()
+    assert [line["e"] for line in w.journal()] == ["claim", "requeue"] * 3
+    assert os.listdir(jar.directory("unclaimed", "A")) == ["x"] and os.listdir(jar.notes) == []
+    assert "paused itself after 3" in w.log() and "Cannot allocate memory" in w.log()
+
+
+def test_one_fault_does_not_pause_a_worker(jar):
+    def once():
+        was, count = process.start, []
+
+        def start(*arguments):
+            count.append(1)
+            if len(count) % 3:
+                raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            return was(*arguments)
+        process.start = start
+    for number in range(3):
+        workers.place(jar, f"x{number}")
+    w = workers.drain(jar, before=once, idle_exit=1.0)
+    assert completed(jar) == ["x0", "x1", "x2"] and not os.path.exists(w.path(layout.PAUSE))
+
+
+def fail(times, code, name, among=""):
+    """For `before`: the first `times` calls of fsops.`name` fail, or of those with a path that contains `among`."""
+    def install():
+        was, left = getattr(fsops, name), [None] * times
+
+        def failing(*arguments, **more):
+            if left and among in str(arguments[0]):
+                left.pop()
+                raise OSError(code, os.strerror(code))
+            return was(*arguments, **more)
+        setattr(fsops, name, failing)
+    return install
+
+
+def test_a_claim_that_a_full_disk_prevented_is_made_when_there_is_room(jar):
+    """Nothing else changes in the queue, so nobody would ever say again that the job is there."""
+    workers.place(jar, "x")
+    os.utime(jar.unclaimed, (1, 1))
+    with workers.working(jar, JJ_PAUSE_TIME="0.2", before=fail(3, errno.ENOSPC, "append")) as w:
+        processes.until(is_completed(jar, "x"), deadline=5)
+    assert "blocked" in w.log()
+
+
+def test_a_late_find_that_a_full_disk_keeps_waiting_is_run_when_there_is_room(jar):
+    with workers.working(jar, JJ_PAUSE_TIME="0.2", before=fail(2, errno.ENOSPC, "append")) as w:
+        processes.until(w.is_idle)
+        late = jars.write(os.path.join(jar.limbo, "late"), "#!/bin/sh\n")
+        os.utime(w.claims, (1, 1))
+        os.rename(late, os.path.join(w.claims, "late"))
+        processes.until(is_completed(jar, "late"), deadline=6)
+
+
+def test_a_beat_that_fails_ends_nobody(jar):
+    workers.place(jar, "x")
+    w = workers.drain(jar, before=fail(10**6, errno.EIO, "touch", "/workers/"))
+    assert completed(jar) == ["x"] and "no beat" in w.log()
+
+
+def test_a_journal_that_cannot_be_synced_does_not_end_a_worker_that_has_a_job_running(jar):
+    workers.place(jar, "one")
+    workers.place(jar, "two.-1", "sleep 1.5")
+    with workers.working(jar, before=fail(1, errno.EIO, "sync")) as w:
+        processes.until(is_completed(jar, "one", "two.-1"))
+        assert not w.has_ended() and "not on the disk" in w.log()
+
+
+def test_an_error_of_the_markers_directory_does_not_end_a_worker_that_has_a_job_running(jar):
+    def break_reading():
+        from jobjar import orders
+        was, count = orders.read, []
+
+        def read(*arguments):
+            count.append(1)
+            if len(count) == 2:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return was(*arguments)
+        orders.read = read
+    workers.place(jar, "x", "sleep 0.5")
+    w = workers.drain(jar, JJ_ORDER_TIME="0.1", before=break_reading)
+    assert completed(jar) == ["x"] and "no look at the markers" in w.log()
+
+
+def test_a_full_disk_blocks_a_worker_which_loses_nothing_and_goes_on_when_there_is_room(jar, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    if os.geteuid() or os.system(f"mount -t tmpfs -o size=256k,nr_inodes=200 none {small} 2>/dev/null"):
+        pytest.skip("only root can mount a small file system, and not everywhere")
+    try:
+        disk = jars.make(small / "jar")
+        workers.place(disk, "x.1", f"cat /dev/zero >{small}/ballast; exit 3")
+        workers.place(disk, "y")
+        with workers.working(disk, JJ_PAUSE_TIME="0.3") as w:
+            processes.until(lambda: os.path.exists(small / "ballast"))
+            processes.until(lambda: "begun" if not processes.is_running(w.pid) or os.statvfs(small).f_bavail == 0
+                            else None)
+            time.sleep(0.5)
+            assert not w.has_ended()
+            os.remove(small / "ballast")
+            processes.until(is_completed(disk, "x.1", "y"), w.log)
+        ends = w.ends()
+        assert [(line["n"], line["exit"]) for line in ends] == [("x.1", 3), ("y", 0)]
+        assert os.listdir(disk.failed) == ["x.1"]
+    finally:
+        os.system(f"umount {small}")
+
+
+# The journal and the log.
+
+
+def test_the_journal_rotates_between_jobs_and_keeps_every_line(jar):
+    def soon():
+        journal.ROTATE_AT = 500
+    for number in range(8):
+        workers.place(jar, f"x{number}")
+    with workers.working(jar, before=soon, JJ_PAUSE_TIME="0.2") as w:
+        processes.until(is_completed(jar, *(f"x{number}" for number in range(8))))
+        processes.until(lambda: os.path.exists(w.path("journal.1")))
+        workers.place(jar, "last")
+        processes.until(is_completed(jar, "last"))
+        history = journal.History(w.directory)
+        attempt = history.attempt(None, "last")
+        assert history.end(attempt)["state"] == "COMPLETED"
+    assert len(w.ends()) == 9
+    assert [line["a"].rpartition("-")[2] for line in w.ends()] == [str(number) for number in range(1, 10)]
+
+
+def test_a_failed_job_s_line_is_on_the_disk_before_its_move_and_a_good_one_s_within_a_second(jar, tmp_path):
+    record = tmp_path / "record"
+
+    def listen():
+        was = fsops.sync
+        file = open(record, "a", buffering=1)
+
+        def sync(handle):
+            was(handle)
+            # What is on the disk now, and where the jobs are.
+            text = jars.read(f"/proc/self/fd/{handle}")
+            file.write(f"{time.time():.3f} {text.count('FAILED')} {text.count('COMPLETED')} {len(completed(jar))}\n")
+        fsops.sync = sync
+    workers.place(jar, "bad.3", "exit 1")
+    workers.place(jar, "good.2")
+    workers.place(jar, "long.1", "sleep 1.6")
+    w = workers.drain(jar, before=listen)
+    synced = [line.split() for line in jars.read(str(record)).splitlines()]
+    first_bad = next(line for line in synced if int(line[1]))
+    assert first_bad[3] == "0"
+    good = next(line["t"] for line in w.ends() if line["n"] == "good.2")
+    assert next(float(line[0]) for line in synced if int(line[2])) - good < 1.3
+
+
+def test_the_intent_is_in_the_journal_before_the_claim_and_the_end_before_the_completion(jar, tmp_path):
+    record = tmp_path / "record"
+
+    def listen():
+        import sys
+        file = open(record, "a", buffering=1)
+
+        def hook(event, arguments):
+            if event == "os.rename" and ("/claims/" in str(arguments[0]) or "/claims/" in str(arguments[1])):
+                journals = [os.path.join(top, "journal") for top, _, names in os.walk(jar.workers) if "journal" in names]
+                file.write(" ".join(line["e"] for path in journals for line in workers.lines(path)) + "\n")
+        sys.addaudithook(hook)
+    workers.place(jar, "x")
+    workers.drain(jar, before=listen)
+    # The probe of the registration has come through claims/ before.
+    assert jars.read(str(record)).splitlines()[-2:] == ["claim", "claim end"]
