@@ -84,8 +84,7 @@ def main(program: str, argv: list[str] | None = None) -> int:
     _add_packages_of_checkout()
     action = _choose if program == JOBJAR else _call
     stdout = sys.stdout
-    if stdout is not None:
-        sys.stdout = Output(stdout)
+    sys.stdout = Output(stdout)
     try:
         return _guarded(program, action, PROGRAMS.get(program), words)
     finally:
@@ -169,8 +168,7 @@ def _guarded(program: str, action: object, module: str | None, words: list[str])
         try:
             return action(program, module, words)
         finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
     except OutputError as error:
         return _unprinted(program, error.error)
     except JobJarError as error:
@@ -224,10 +222,10 @@ def _unprinted(program: str, error: OSError) -> int:
 
 
 def _fill_standard_streams() -> None:
-    # A file opened while one of these is closed would get its number, and then what is printed.
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        if stream is None:
-            os.open(os.devnull, os.O_RDWR)
+    # A file opened while one of these is closed would get its number, and what is printed for stderr go to stdout.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
 def _add_packages_of_checkout() -> None:

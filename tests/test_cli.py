@@ -195,6 +195,11 @@ def test_closed_standard_streams_are_no_trouble(jar):
         assert file.read() == "#!/bin/sh -f\necho hello\n"
 
 
+def test_a_message_never_goes_to_standard_output_although_stderr_is_closed(jar):
+    process = programs.start("submit_job", "--home", jar.home, preexec_fn=lambda: os.close(2))
+    assert processes.finish(process) == (2, "", "")
+
+
 # The option reader.
 
 @pytest.fixture

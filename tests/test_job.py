@@ -256,6 +256,18 @@ def test_a_job_that_moves_on_while_it_is_looked_for_is_never_unknown(jar, job):
     assert seen == {"PENDING", "RUNNING", "COMPLETED"}
 
 
+def test_a_job_that_is_put_back_while_it_is_looked_for_is_looked_for_again(jar, job, monkeypatch):
+    claimed, waiting = claim(jar, job, shown=False), f"{jar.unclaimed}/C/{job.name}"
+
+    def put_back(jar):
+        monkeypatch.undo()
+        os.rename(claimed, waiting)
+        return []
+
+    monkeypatch.setattr(module.census, "claimed", put_back)
+    assert (job.state, job.path) == ("PENDING", waiting)
+
+
 def test_a_real_worker_and_handles_on_its_jobs(jar):
     jobs = [Job(jar, submission.submit_command(jar, command)) for command in
             ("echo hello; echo oops >&2", "exit 7", "kill -9 $$", "true")]
