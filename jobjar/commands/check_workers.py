@@ -5,7 +5,7 @@ Silent when there is nothing to do. `--renew` replaces the workers between jobs,
 
 import sys
 
-from jobjar import layout, supervision
+from jobjar import layout, starting, supervision
 from jobjar.config import Settings
 
 # For annotations alone; type checkers take it for true.
@@ -30,7 +30,8 @@ def run(options: "Options", settings: Settings) -> int:
     if options.renew:
         for worker in supervision.renew(jar, settings):
             print(worker)
-    done = supervision.check(jar, settings)
+    # Workers that are being replaced hold the lock one after the other.
+    done = supervision.check(jar, settings, starting.REGISTER_TIME if options.renew else 0.0)
     if done is None:
         _remark("another check_workers or recover_stranded of yours is at work on this node: nothing to do")
         return 0

@@ -27,11 +27,12 @@ def add_options(parser: "Parser") -> None:
 def run(options: "Options", settings: Settings) -> int:
     """Print the workers that will leave; the exit status is 0."""
     jar = layout.open_jar(settings.home, settings.worker_home)
-    orders.drain(jar, options.node, options.reason)
     workers = registration.workers(jar, options.node)
-    for worker in workers:
-        if registration.owns_jobs(jar, worker):
-            print(escape(worker))
+    # Looked at first: an idle one leaves at once.
+    present = [worker for worker in workers if registration.owns_jobs(jar, worker)]
+    orders.drain(jar, options.node, options.reason)
+    for worker in present:
+        print(escape(worker))
     if not workers:
         # A marker with a mistyped name keeps nobody off anything, and nothing else would tell.
         print(f"no worker has been on {escape(options.node)} so far: if that is not its whole name,"
