@@ -56,7 +56,8 @@ def content(path: str) -> bytes:
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: name an executable file") from None
     except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}): name an executable file that you may read") from None
+        raise UsageError(f"{path} cannot be read ({error.strerror}): name an executable file that you may"
+                         " read") from None
     try:
         _check_mode(path, os.fstat(handle).st_mode)
         with open(handle, "rb", closefd=False) as file:

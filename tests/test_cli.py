@@ -165,8 +165,8 @@ FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_output_that_cannot_be_written_is_a_sentence_and_1(jar, unbuffered):
     with open("/dev/full", "w") as full:
-        process = subprocess.run([sys.executable, f"{programs.BIN}/submit_job", "--home", jar.home, "true"], stdout=full,
-                                 stderr=subprocess.PIPE, text=True,
+        process = subprocess.run([sys.executable, f"{programs.BIN}/submit_job", "--home", jar.home, "true"],
+                                 stdout=full, stderr=subprocess.PIPE, text=True,
                                  env=processes.environment(PYTHONUNBUFFERED=unbuffered))
     assert process.returncode == 1
     assert process.stderr == "submit_job: standard output: No space left on device: not everything could be printed\n"

@@ -16,7 +16,7 @@ HEAVY = {"psutil", "filelock", "argparse", "re", "typing", "enum", "dataclasses"
 
 
 def environment(place):
-    """Compiled modules are kept, as in any installation, wherever the checkout is and whatever the tester's settings."""
+    """Compiled modules are kept, as in any installation, wherever the checkout is and whatever the tester has set."""
     kept = {key: value for key, value in processes.environment().items() if not key.startswith("PYTHON")}
     return {**kept, "PYTHONPYCACHEPREFIX": f"{place}/compiled"}
 
