@@ -12,32 +12,37 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 .PHONY: venv demo test clean
 venv: .venv/made
 
-# The packages are listed in setup.cfg alone. What could not be finished is made anew by the next make.
+# The packages are listed in setup.cfg alone. What could not be finished is taken up again by the next make; what is
+# there already is not fetched again.
 .venv/made: setup.cfg
-	@for python in $(PYTHON); do \
-	    if $$python -c '$(ENOUGH)' 2>/dev/null; then break; fi; python=; \
-	done; \
-	if [ -z "$$python" ]; then \
-	    echo "make: no Python 3.11 or newer among $(PYTHON): install one, or name it with make PYTHON=/its/path" >&2; \
-	    exit 1; \
-	fi; \
-	if ! $$python -c 'import venv, ensurepip; ensurepip.version' 2>/dev/null; then \
-	    echo "make: $$python cannot make a .venv without its modules venv and ensurepip:" \
-	        "install them (Debian, Ubuntu: the package python3-venv)" >&2; \
-	    exit 1; \
-	fi; \
-	echo "Making .venv with $$($$python --version) ..."; \
-	$$python -m venv --clear .venv
-	@sed -n '/^install_requires =/,/^$$/s/^    //p' setup.cfg > .venv/packages
-	@$(PIP) -r .venv/packages || { \
-	    echo "make: pip could not install $$(xargs < .venv/packages): is there a network (or https_proxy)?" >&2; \
-	    exit 1; \
-	}
+	@if ! .venv/bin/python -c '$(ENOUGH)' 2>/dev/null; then $(MAKE_VENV); fi
+	@$(call install,install_requires)
 	@touch $@
 
 .venv/made-tests: .venv/made
-	@$(PIP) pytest || { echo "make: pip could not install pytest: is there a network (or https_proxy)?" >&2; exit 1; }
+	@$(call install,test)
 	@touch $@
+
+define MAKE_VENV
+for python in $(PYTHON); do \
+    if $$python -c '$(ENOUGH)' 2>/dev/null; then break; fi; python=; \
+done; \
+if [ -z "$$python" ]; then \
+    echo "make: no Python 3.11 or newer among $(PYTHON): install one, or name it with make PYTHON=/its/path" >&2; \
+    exit 1; \
+fi; \
+if ! $$python -c 'import venv, ensurepip; ensurepip.version' 2>/dev/null; then \
+    echo "make: $$python cannot make a .venv without its modules venv and ensurepip:" \
+        "install them (Debian, Ubuntu: the package python3-venv)" >&2; \
+    exit 1; \
+fi; \
+echo "Making .venv with $$($$python --version) ..."; \
+$$python -m venv --clear .venv
+endef
+
+# The packages of one list in setup.cfg.
+install = sed -n '/^$(1) =/,/^[^ ]*$$/s/^    //p' setup.cfg > .venv/packages && $(PIP) -r .venv/packages || { \
+    echo "make: pip could not install $$(xargs < .venv/packages): is there a network (or https_proxy)?" >&2; exit 1; }
 
 demo: .venv/made
 	@.venv/bin/python docs/examples/demo
