@@ -20,6 +20,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 _lock = allocate_lock()
 _last = 0
+# Where users come from a server, asking for each of many jobs would take longer than submitting them.
+_logins: dict[int, str] = {}
 
 
 class Request:
@@ -92,12 +94,15 @@ def _fresh_number() -> int:
 
 
 def _login() -> str:
-    import pwd
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        # Containers run under numbers that no user has.
-        return str(os.geteuid())
+    uid = os.geteuid()
+    if uid not in _logins:
+        import pwd
+        try:
+            _logins[uid] = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            # Containers run under numbers that no user has.
+            _logins[uid] = str(uid)
+    return _logins[uid]
 
 
 def submit_command(jar: Jar, command: str, priority: int = 0, category: str | None = None,

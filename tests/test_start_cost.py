@@ -27,7 +27,7 @@ def seconds(command, env):
     return time.perf_counter() - begin
 
 
-def test_submit_job_takes_at_most_two_and_a_half_times_as_long_as_python_doing_nothing(report):
+def test_submit_job_takes_at_most_two_and_a_half_times_as_long_as_python_doing_nothing():
     # In memory, where a sync costs nothing: the disk's time is not ours.
     with jars.workplace() as place:
         home = jars.make(place + "/jar").home
@@ -40,8 +40,7 @@ def test_submit_job_takes_at_most_two_and_a_half_times_as_long_as_python_doing_n
         pairs = [(seconds(nothing, env), seconds(submit, env)) for _ in range(RUNS)]
         assert len(os.listdir(home + "/unclaimed")) == RUNS + 1
     base, ours = (statistics.median(times) for times in zip(*pairs))
-    report(f"submit_job takes {ours * 1000:.1f} ms, {ours / base:.2f} times as long as `-c pass`")
-    assert ours / base <= LIMIT
+    assert ours <= LIMIT * base, f"{ours * 1000:.1f} ms, {ours / base:.2f} times as long as `-c pass`"
 
 
 def test_submit_job_imports_nothing_heavy(jar):
