@@ -61,14 +61,16 @@ def hold_final(jar: Jar, name: str, mine: str, bad: bool, output: bool, detour: 
             if not _is_taken(jar, name, bad, output or fresh):
                 return name
             withdraw(jar, path, mine)
-        name = _next_free(name, jar.completed, jar.failed, jar.logs)
+        name = _next_free(name, jar.completed, jar.failed, jar.logs, mine=mine)
         detour(name)
 
 
-def _next_free(name: str, *directories: str) -> str:
+def _next_free(name: str, *directories: str, mine: str | None = None) -> str:
     """The next candidate that listings show to be free; a thousand jobs of one name are not tried one by one."""
     taken = {name}.union(*(fslook.names(directory) for directory in directories))
-    while name in taken:
+    # A name that an earlier try has reserved holds that try's log and link; whoever passes it over leaves them there.
+    held = {found for found, text in fslook.links(directories[0]) if text == mine} - {name} if mine else ()
+    while name in taken and name not in held:
         name = jobname.next_name(name)
     return name
 

@@ -8,14 +8,14 @@ import pytest
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, TOP)
 
-from support import jars, processes  # noqa: E402
+from support import invariants, jars, processes  # noqa: E402
 
 from jobjar import layout  # noqa: E402
 
 JAR_OF_THE_CHECKOUT = [os.path.join(TOP, name) for name in (*layout.DIRECTORIES, "workers", "FORMAT")]
 
-# What the crash tests have to say at the end: one line each.
-figures: list[str] = []
+# Crash test → its points and its violations.
+figures: dict[str, list[int]] = {}
 
 
 def pytest_sessionstart():
@@ -68,15 +68,30 @@ def jar(tmp_path):
     return jars.make(tmp_path / "jar")
 
 
+@pytest.fixture(scope="module")
+def workplace():
+    """A directory for jars by the thousand, in memory where that is possible."""
+    with jars.workplace() as path:
+        yield path
+
+
 @pytest.fixture
-def report():
-    """Takes lines that are printed when all tests have ended."""
-    return figures.append
+def points(request):
+    """Counts the points at which a test strikes; the count is printed at the end."""
+    collected = invariants.Points()
+    yield collected
+    name = request.node.name.partition("[")[0]
+    total = figures.setdefault(name, [0, 0])
+    total[0] += collected.count
+    total[1] += len(collected.wrong)
 
 
 def pytest_terminal_summary(terminalreporter):
-    for line in figures:
-        terminalreporter.write_line(line)
+    for name, (count, violations) in figures.items():
+        terminalreporter.write_line(f"{name}: {count} points, {violations} violations")
+    if figures:
+        total = [sum(column) for column in zip(*figures.values())]
+        terminalreporter.write_line(f"crash tests: {total[0]} points, {total[1]} violations")
     skipped = terminalreporter.stats.get("skipped", [])
     terminalreporter.write_line(f"skipped: {len(skipped)}")
     for one in skipped:

@@ -193,33 +193,6 @@ def _end_violations(jar, scenario, before, submitted=True):
     return wrong
 
 
-class Points:
-    """Counts points and collects violations."""
-
-    def __init__(self):
-        self.count, self.wrong = 0, []
-
-    def add(self, what, violations):
-        self.count += 1
-        self.wrong += [f"{what}: {line}" for line in violations]
-
-    def verdict(self):
-        assert not self.wrong, f"{len(self.wrong)} violations at {self.count} points:\n" + "\n".join(self.wrong[:20])
-
-
-@pytest.fixture(scope="module")
-def workplace():
-    with jars.workplace() as path:
-        yield path
-
-
-@pytest.fixture
-def points(report, request):
-    collected = Points()
-    yield collected
-    report(f"crash points, {request.node.name}: {collected.count}, violations {len(collected.wrong)}")
-
-
 _numbers = itertools.count()
 
 

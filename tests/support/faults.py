@@ -31,6 +31,7 @@ OPERATIONS = {
 }
 REPLIES = {"os.rename": errno.ENOENT, "os.symlink": errno.EEXIST, "os.mkdir": errno.EEXIST, "os.link": errno.EEXIST,
            "os.rmdir": errno.ENOENT, "os.remove": errno.ENOENT}
+QUIET = ("fsync", "close", "os.utime", "os.chmod")
 ALARM = 60
 
 
@@ -105,20 +106,31 @@ def unwatched() -> Iterator[None]:
 
 def points(trace: Sequence[str], *kinds: str, late: Sequence[int] = (1, 4, 14)) -> Iterator[Fault]:
     """All faults of these kinds that can strike the operations of a trace."""
+    unsynced: set[str] = set()
     for at, line in enumerate(trace, 1):
-        verb = line.split(" ", 1)[0]
+        verb, path = line.split(" ", 1)
+        # Without anything that can be lost, a power cut is a kill.
+        if CUT in kinds and unsynced:
+            yield Fault(CUT, at)
+        if verb in ("write", "fsync"):
+            (unsynced.add if verb == "write" else unsynced.discard)(path)
         for kind in kinds:
-            if kind == LATE:
-                yield from (Fault(LATE, at, more) for more in late if verb == "os.rename" and _is_claim(line))
-            elif _can_strike(kind, verb):
-                yield Fault(kind, at)
+            if kind != CUT and _can_strike(kind, verb, line):
+                yield from (Fault(kind, at, more) for more in (late if kind == LATE else (None,)))
 
 
-def _can_strike(kind: str, verb: str) -> bool:
+def changes(trace: Sequence[str]) -> list[int]:
+    """The places in a trace before which something has changed that a kill there shows."""
+    return [at for at, line in enumerate(trace, 2) if line.split(" ", 1)[0] not in QUIET and at <= len(trace)]
+
+
+def _can_strike(kind: str | None, verb: str, line: str) -> bool:
     if kind == TORN:
         return verb == "write"
     if kind == LOST:
         return verb in REPLIES
+    if kind == LATE:
+        return verb == "os.rename" and _is_claim(line)
     # What follows a sync or a close is the same as what precedes the next operation.
     return kind != AFTER or verb not in ("fsync", "close")
 
@@ -203,7 +215,7 @@ class _Injector:
     def _seam_write(self, handle: int, data: bytes) -> int:
         if not self.busy and not self.is_dead and os.getpid() == self.pid and self._is_watched(_path_of(handle)):
             self._remember(handle)
-            if self.fault.kind == TORN and len(self.trace) + 1 == self.fault.at:
+            if self.fault.kind == TORN and len(self.trace) + 1 >= self.fault.at:
                 os.write(handle, bytes(data)[:max(1, len(data) // 2)])
         return self._seam("write", handle, lambda: os.write(handle, data))
 
@@ -230,7 +242,10 @@ class _Injector:
             raise Death
         self.trace.append(f"{verb} {text}")
         self.land()
-        if len(self.trace) != self.fault.at:
+        if len(self.trace) < self.fault.at or self.hit:
+            return
+        # Two runs need not do the same things in the same order: the next operation that can be struck so is struck.
+        if not _can_strike(self.fault.kind, verb, self.trace[-1]):
             return
         self.hit = True
         kind, more = self.fault.kind, self.fault.more
@@ -245,7 +260,7 @@ class _Injector:
             perform()
             raise OSError(REPLIES[verb], "the reply was lost", *paths[:1])
         if kind == LATE:
-            self.pending = (self.fault.at + more, paths[0], paths[1])
+            self.pending = (len(self.trace) + more, paths[0], paths[1])
             raise OSError(errno.ENOENT, "the rename will land later", paths[0])
         if kind == RAISE:
             if verb == "close":

@@ -4,12 +4,62 @@ They look at trees (`jars.tree`), so that one look serves them all. A job is tol
 text (`jars.script`), whatever its file is called.
 """
 
+import json
+import os
+import traceback
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+from support import processes
 
 from jobjar import layout, reservation, states
 
+HELPERS = 3
+
 Tree = dict[str, str | None]
+
+
+class Points:
+    """Counts the points at which something was struck, and keeps the violations that followed."""
+
+    def __init__(self) -> None:
+        self.count, self.wrong = 0, []
+
+    def add(self, what: str, violations: Iterable[str]) -> None:
+        self.count += 1
+        self.wrong += [f"{what}: {line}" for line in violations]
+
+    def spread(self, items: Iterable[object], act: Callable[["Points", object], object]) -> None:
+        """`act(points, item)` for all items, in a few helpers at once."""
+        items, reports = list(items), []
+        for number in range(HELPERS):
+            report = os.memfd_create("points")
+            pid = os.fork()
+            if pid == 0:
+                _help(act, items[number::HELPERS], report)
+            reports.append((pid, report))
+        for pid, report in reports:
+            os.waitpid(pid, 0)
+            with open(report, encoding="utf-8") as file:
+                count, wrong = json.loads(os.pread(file.fileno(), 1 << 26, 0) or '[0, ["a helper died"]]')
+            self.count += count
+            self.wrong += wrong
+
+    def verdict(self) -> None:
+        assert not self.wrong, f"{len(self.wrong)} violations at {self.count} points:\n" + "\n".join(self.wrong[:20])
+
+
+def _help(act: Callable[[Points, object], object], items: list[object], report: int) -> None:
+    mine = Points()
+    try:
+        processes.become_subreaper()
+        for item in items:
+            act(mine, item)
+    except BaseException:
+        mine.wrong.append(traceback.format_exc())
+    finally:
+        os.pwrite(report, json.dumps([mine.count, mine.wrong]).encode(), 0)
+        os._exit(0)
 
 
 def word_of(text: str | None) -> str | None:

@@ -79,6 +79,11 @@ def lines(path: str) -> list[dict]:
     return [json.loads(line) for line in jars.read(path).splitlines() if line]
 
 
+def lines_of_json(path: str) -> dict:
+    """A file that is one JSON document."""
+    return json.loads(jars.read(path))
+
+
 def files(directory: str) -> Iterator[str]:
     """The files below a directory."""
     for top, _, names in os.walk(directory):
