@@ -33,6 +33,17 @@ def adopt_orphans() -> bool:
     return ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
+def keep_descriptors() -> None:
+    """Let no descriptor that this process was started with, beyond the three streams, reach a job."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
+        except OSError:
+            # The one with which this very directory was listed.
+            continue
+
+
 def local_directory() -> str:
     """This user's node-local directory; the same whatever the environment says."""
     path = f"/tmp/jobjar-{os.geteuid()}"

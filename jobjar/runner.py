@@ -47,6 +47,7 @@ class Runner:
         self._report = report
         self._has_scratch = False
         self._dropped = 0
+        process.keep_descriptors()
 
     def run(self, place: Place, attempt: str, tries: int, tick: Callable[[float], float],
             quit: Callable[[], bool]) -> Outcome:
@@ -66,7 +67,7 @@ class Runner:
             return self._explain(error, path)
         status, usage = self._until_end(pid, began, tick, quit)
         process.bury(self._wait, self._report)
-        self._bound_output(TAIL)
+        self._bound_output()
         # A job that was told to end and still ended well has done its work.
         kind = QUIT if quit() and status else ENDED
         return Outcome(kind, start, status, usage, dropped=self._dropped)
@@ -119,7 +120,7 @@ class Runner:
             # One of several ways to find what a dead worker has left running; the others will have to do.
             self._report(f"the job's session could not be noted: {error}")
 
-    def _bound_output(self, tail: int = 0) -> int:
+    def _bound_output(self) -> int:
         """Keep `output` a file of at most about JJ_MAX_LOG bytes; how much is in it. Never fails."""
         try:
             found = os.lstat(self.output)
@@ -130,7 +131,7 @@ class Runner:
                 # The job has closed it, and the next one is to print there.
                 os.chmod(self.output, 0o600)
             if found.st_size > self._max_log:
-                self._cut_output(found.st_size, tail)
+                self._cut_output()
             return found.st_size
         except FileNotFoundError:
             return 0
@@ -138,14 +139,16 @@ class Runner:
             self._report(f"the job's output cannot be looked after: {error}")
             return 0
 
-    def _cut_output(self, size: int, tail: int) -> None:
+    def _cut_output(self) -> None:
         """Keep the first half of JJ_MAX_LOG, a line that says so, and the last bytes."""
         keep = self._max_log // 2
         with open(self.output, "r+b") as file:
-            file.seek(max(keep, size - min(tail, keep // 2)))
-            end = file.read() if tail else b""
-        os.truncate(self.output, keep)
-        self._dropped += size - keep - len(end)
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(keep, size - min(TAIL, keep // 2)))
+            end = file.read(TAIL)
+            # RACE: what a job prints just now may be dropped unseen, but it is counted.
+            self._dropped += os.fstat(file.fileno()).st_size - keep - len(end)
+            file.truncate(keep)
         # Appended, as the job appends: whatever it prints meanwhile is not overwritten.
         with open(self.output, "ab") as file:
             file.write(f"\n[jobjar: {self._dropped} bytes dropped here, JJ_MAX_LOG is {self._max_log}]\n".encode() + end)

@@ -285,7 +285,7 @@ def test_an_empty_file_runs_when_it_has_been_empty_for_two_seconds(jar):
         processes.until(w.is_idle)
         path = workers.put(jar, "x", b"")
         made = os.stat(path).st_mtime
-        processes.until(is_completed(jar, "x"), deadline=5)
+        processes.until(is_completed(jar, "x"), deadline=10)
     assert w.ends()[0]["start"] - made > 1.9
 
 
