@@ -73,11 +73,16 @@ class Attempts:
         self._distrusted = False
         self._has_notes = notes.has(self.jar, place.name)
         careful = self._has_notes or time.clock_gettime(time.CLOCK_BOOTTIME) < YOUNG_BOOT
-        self._make_category(place.category)
+        self._make_room(place)
         self.journal.intend(self._attempt, place.category, place.name, sync=careful)
         return careful
 
-    def _make_category(self, category: str | None) -> None:
+    def _make_room(self, place: Place) -> None:
+        """See to it that claims/ has the job's category, and no category where the job is to be."""
+        category = place.category
+        if category is None and place.name in self.categories:
+            fsops.remove_directory(os.path.join(self.claims, place.name))
+            self.categories.discard(place.name)
         if category is None or category in self.categories:
             return
         try:
