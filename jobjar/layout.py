@@ -122,12 +122,18 @@ def open_jar(home: str, workers: str | None = None) -> Jar:
 def create_jar(home: str) -> Jar:
     """Make a jar at the absolute path `home`, with its parents; a jar that is there already is left as it is."""
     try:
-        os.makedirs(home, mode=0o755, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
+        _make_with_parents(home)
+    except (UsageError, NotADirectoryError):
         raise UsageError(f"{home} cannot be a jar: a file is in the way, so choose another place") from None
     except PermissionError:
         raise UsageError(f"{home} cannot be made: choose a place where you may write") from None
     return open_jar(home)
+
+
+def _make_with_parents(path: str) -> None:
+    if not os.path.isdir(path):
+        _make_with_parents(os.path.dirname(path))
+        fsops.make_directory(path, 0o755)
 
 
 def _require_directory(path: str, key: str, remedy: str) -> None:

@@ -38,7 +38,7 @@ def _guarded(jar: Jar) -> list[str]:
 def _require_private(directory: str, me: int) -> None:
     found = os.stat(directory)
     if found.st_uid not in (0, me):
-        raise UsageError(f"{directory} belongs to another user, who could put jobs of theirs into the jar: move the jar")
+        raise UsageError(f"{directory} belongs to another user, who could put jobs into the jar: move the jar")
     if found.st_mode & stat.S_ISVTX:
         return
     if found.st_mode & stat.S_IWOTH:
