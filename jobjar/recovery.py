@@ -133,10 +133,11 @@ class Recovery:
 
     def _is_alone(self, record: Record) -> bool:
         """Whether nothing that the dead worker started lives; reports it, or ends it if told to."""
-        living, found = process.orphans(record.extra.get("lock"), record.nonce)
+        lock = str(record.extra.get("lock", ""))
+        living, found = process.orphans(lock, record.nonce)
         if living and self.kill_orphans:
             process.kill_orphans(found)
-            living, found = process.orphans(record.extra.get("lock"), record.nonce)
+            living, found = process.orphans(lock, record.nonce)
         if living:
             named = ", ".join(f"{o.pid} ({o.command})" for o in found) or "one that cannot be named"
             self.report.left.append(f"a job of dead worker {record.worker} still runs as process {named}: wait for its"
