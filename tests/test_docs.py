@@ -3,8 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -37,27 +35,12 @@ def shell(tmp_path):
     """A shell of somebody who has just put a checkout into the home directory."""
     home = tmp_path / "home"
     home.mkdir()
-    check_out(str(home / "jobjar"))
+    documents.check_out(str(home / "jobjar"))
     root = {"JJ_ALLOW_ROOT": "1"} if os.geteuid() == 0 else {}
     shell = documents.Shell(str(home), JJ_NODE="rain", **root)
     yield shell
     shell.close()
     processes.kill(processes.children())
-
-
-def check_out(target):
-    """The files of this checkout as git has them, with the tests' packages as what `make` has made."""
-    names = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others",
-                            "--exclude-standard"], cwd=TOP, check=True, capture_output=True).stdout.split(b"\0")
-    for name in filter(None, map(os.fsdecode, names)):
-        if os.path.isfile(os.path.join(TOP, name)):
-            os.makedirs(os.path.dirname(os.path.join(target, name)), exist_ok=True)
-            shutil.copy2(os.path.join(TOP, name), os.path.join(target, name))
-    environment = os.path.join(target, ".venv")
-    os.mkdir(environment)
-    for name in ("bin", "lib", "pyvenv.cfg"):
-        os.symlink(os.path.join(sys.prefix, name), os.path.join(environment, name))
-    open(os.path.join(environment, "made"), "w").close()
 
 
 @pytest.mark.slow

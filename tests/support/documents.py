@@ -7,14 +7,18 @@ program; what stands behind "# " on a line with print() is what that line prints
 import os
 import pwd
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import termios
 import time
 from collections import namedtuple
 from collections.abc import Iterator
 
 from support import processes
+
+from jobjar import layout
 
 # One command with what it should print. `line`: where it stands in its file.
 Step = namedtuple("Step", "command expected line")
@@ -70,6 +74,22 @@ def _comments(lines: list[str]) -> list[str]:
     return [line.partition("  # ")[2] for line in lines if "print(" in line and "  # " in line]
 
 
+def check_out(target: str) -> None:
+    """A copy of this checkout as it was cloned, with the packages of these tests as what `make` has made."""
+    made = (*layout.DIRECTORIES, "workers", "FORMAT", ".git", ".venv", ".pytest_cache")
+
+    def ignored(directory: str, names: list[str]) -> set[str]:
+        return {name for name in names if name == "__pycache__" or directory == processes.TOP and name in made}
+
+    shutil.copytree(processes.TOP, target, ignore=ignored)
+    environment = os.path.join(target, ".venv")
+    os.mkdir(environment)
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        os.symlink(os.path.join(sys.prefix, name), os.path.join(environment, name))
+    with open(os.path.join(environment, "made"), "w"):
+        pass
+
+
 class Shell:
     """A shell at a terminal of its own, in an environment where nothing is set but what a login sets."""
 
@@ -81,7 +101,7 @@ class Shell:
         # The interpreter of the tests as python3: the one that a newcomer has.
         own = os.path.join(home, ".python")
         os.makedirs(own)
-        os.symlink(os.sys.executable, os.path.join(own, "python3"))
+        os.symlink(sys.executable, os.path.join(own, "python3"))
         self._keyboard, keys = os.pipe()
         self._screen, terminal = os.openpty()
         settings = termios.tcgetattr(terminal)
