@@ -1,0 +1,250 @@
+"""One attempt: the claim, the link in claimed/, the way out of claims/, and that every step of it is insisted upon."""
+
+import errno
+import os
+
+import pytest
+
+from jobjar import fsops, journal, layout, notes, reservation
+from jobjar.layout import Jar, Place
+from support import jars, processes, workers
+
+
+def test_the_job_is_in_claims_while_it_runs_and_linked_in_claimed(jar):
+    gate = os.path.join(jar.home, "gate")
+    workers.place(jar, "x.5", f"while [ ! -e {gate} ]; do sleep 0.02; done", category="A")
+    link = os.path.join(jar.claimed, "x.5")
+    with workers.working(jar, "A") as w:
+        processes.until(lambda: os.path.lexists(link))
+        assert os.readlink(link) == f"../workers/{w.name}/claims/A/x.5"
+        assert os.path.samefile(link, os.path.join(w.claims, "A", "x.5"))
+        jars.write(gate, "")
+        processes.until(lambda: not os.path.lexists(link))
+        assert os.listdir(jar.completed) == ["x.5"]
+
+
+def test_a_link_s_name_that_is_taken_becomes_the_next(jar):
+    os.symlink("another's", os.path.join(jar.claimed, "x.5"))
+    workers.place(jar, "x.5", "ls $JJ_HOME/claimed")
+    workers.drain(jar)
+    assert jars.read(jar.log("x.5")).split() == ["x.5", "x~2.5"] and os.listdir(jar.claimed) == ["x.5"]
+
+
+def test_the_link_is_right_also_when_the_jar_is_reached_through_a_link_and_the_workers_are_elsewhere(tmp_path):
+    os.makedirs(tmp_path / "deep" / "er")
+    os.symlink("deep/er", tmp_path / "short")
+    (tmp_path / "workers").mkdir()
+    layout.create_jar(str(tmp_path / "short" / "jar"))
+    jar = layout.open_jar(str(tmp_path / "short" / "jar"), str(tmp_path / "workers"))
+    workers.place(jar, "x", "cat $JJ_HOME/claimed/x >/dev/null && echo right")
+    workers.drain(jar)
+    assert jars.read(jar.log("x")) == "right\n"
+
+
+def test_a_view_that_cannot_be_kept_hinders_no_job(jar):
+    def full():
+        was = fsops.link
+
+        def link(text, path):
+            if path.startswith(jar.claimed):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return was(text, path)
+        fsops.link = link
+    workers.place(jar, "x")
+    w = workers.drain(jar, before=full)
+    assert os.listdir(jar.completed) == ["x"] and "no link in claimed/" in w.log()
+
+
+def test_the_second_job_of_a_name_gets_a_name_and_a_log_of_its_own(jar):
+    for number, name in enumerate(["x.5", "x~2.5", "x~3.5"]):
+        workers.place(jar, "x.5", f"echo {number}; exit {number % 2}")
+        workers.drain(jar)
+        assert jars.read(jar.log(name)) == f"{number}\n"
+    assert sorted(os.listdir(jar.completed)) == ["x.5", "x~2.5", "x~3.5"] and os.listdir(jar.failed) == ["x~2.5"]
+
+
+def test_two_jobs_of_one_name_in_two_categories_that_end_at_once_both_survive(jar):
+    for number in range(20):
+        for category in ("A", "B"):
+            workers.place(jar, f"x{number}", f"echo {category}", category=category)
+    with workers.working(jar, "A"), workers.working(jar, "B"):
+        processes.until(lambda: len(os.listdir(jar.completed)) == 40 and not os.listdir(jar.claimed))
+    wanted = sorted(f"x{number}{suffix}" for number in range(20) for suffix in ("", "~2"))
+    assert sorted(os.listdir(jar.completed)) == sorted(os.listdir(jar.logs)) == wanted
+    for number in range(20):
+        assert {jars.read(jar.log(f"x{number}")), jars.read(jar.log(f"x{number}~2"))} == {"A\n", "B\n"}
+        for name in (f"x{number}", f"x{number}~2"):
+            assert jars.read(os.path.join(jar.completed, name)).split()[-1] == jars.read(jar.log(name)).strip()
+
+
+def test_two_workers_share_a_queue_without_running_anything_twice(jar):
+    for number in range(60):
+        workers.place(jar, f"x{number}", f"echo {number} >>$JJ_HOME/ran")
+    with workers.working(jar) as one, workers.working(jar) as two:
+        processes.until(lambda: len(os.listdir(jar.completed)) == 60)
+        processes.until(lambda: not os.listdir(jar.claimed))
+    assert sorted(map(int, jars.read(os.path.join(jar.home, "ran")).split())) == list(range(60))
+    assert len(one.ends()) + len(two.ends()) == 60 and one.ends() and two.ends()
+
+
+def test_each_attempt_has_an_id_that_is_the_worker_s_nonce_and_a_count(jar):
+    for number in range(3):
+        workers.place(jar, f"x{number}")
+    w = workers.drain(jar)
+    nonce = workers.lines_of_json(w.path("worker.json"))["nonce"]
+    assert [line["a"] for line in w.ends()] == [f"{nonce}-{number}" for number in (1, 2, 3)]
+
+
+def test_a_job_that_was_counted_hears_so_and_is_closed_when_it_has_ended(jar):
+    notes.count(jar, "rain.1", "x", None, "lost-1", "its worker died")
+    workers.place(jar, "x", "echo $JJ_ATTEMPT; exit 1")
+    w = workers.drain(jar)
+    assert jars.read(jar.log("x")) == "2\n" and w.ends()[0]["tries"] == 2
+    assert notes.open_attempts(jar, "x", None) == set() and notes.is_closed(jar, "x", None, "lost-1")
+
+
+def test_a_job_that_was_counted_and_is_refused_counts_no_more(jar):
+    notes.count(jar, "rain.1", "x", None, "lost-1", "its worker died")
+    workers.place(jar, "x", header="#!/no/such\n")
+    workers.drain(jar)
+    assert notes.open_attempts(jar, "x", None) == set()
+
+
+def test_a_job_without_notes_gets_none(jar):
+    workers.place(jar, "x", "exit 1")
+    workers.drain(jar)
+    assert os.listdir(jar.notes) == []
+
+
+# Every step is insisted upon.
+
+
+STEPS = {"the end line": ("append", "journal"), "the reservation": ("link", "/completed/"),
+         "the log": ("move", "/output"), "the link in failed/": ("link", "/failed/"), "the commit": ("move", "/claims/"),
+         "the link in claimed/": ("remove", "/claimed/")}
+
+
+@pytest.mark.parametrize("name, part", STEPS.values(), ids=STEPS)
+def test_a_job_whose_end_cannot_be_recorded_is_neither_lost_nor_run_again(jar, tmp_path, name, part):
+    """The disk is full at one step, three times; then there is room."""
+    def fill():
+        was, left = getattr(fsops, name), [1, 2, 3]
+
+        def full(*arguments):
+            path = os.readlink(f"/proc/self/fd/{arguments[0]}") if name == "append" else f"{arguments}"
+            if left and part in path and os.path.exists(tmp_path / "ran"):
+                left.pop()
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return was(*arguments)
+        setattr(fsops, name, full)
+
+        from jobjar import worker
+        worker.Worker._be_patient = lambda self, error, seconds: None
+    workers.place(jar, "x", f"echo printed; echo ran >>{tmp_path}/ran; exit 7")
+    w = workers.drain(jar, before=fill)
+    assert (tmp_path / "ran").read_text() == "ran\n" and w.log().count("blocked") == 3
+    assert os.listdir(jar.completed) == os.listdir(jar.failed) == os.listdir(jar.logs) == ["x"]
+    assert [line["exit"] for line in w.ends()] == [7] and os.listdir(jar.claimed) == []
+
+
+def test_an_end_line_that_was_torn_by_a_full_disk_is_written_again_whole(jar, monkeypatch):
+    """What is appended behind a torn piece would be lost with it, and a completed job without a line is a lie."""
+    directory = os.path.join(jar.workers, "rain.1")
+    os.mkdir(directory)
+    book = journal.Journal(directory)
+    was, sizes = fsops._write, [20, 0]
+
+    def torn(handle, data):
+        if sizes:
+            size = sizes.pop(0)
+            if not size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return was(handle, bytes(data)[:size])
+        return was(handle, data)
+    monkeypatch.setattr(fsops, "_write", torn)
+    with pytest.raises(OSError):
+        book.end("a-1", None, "x", state="COMPLETED")
+    book.end("a-1", None, "x", state="COMPLETED")
+    book.intend("a-2", None, "y")
+    book.close()
+    history = journal.History(directory)
+    assert history.end("a-1")["state"] == "COMPLETED" and history.attempt(None, "y") == "a-2"
+
+
+def test_a_journal_that_cannot_be_rotated_is_still_written_to(jar, monkeypatch):
+    directory = os.path.join(jar.workers, "rain.1")
+    os.mkdir(directory)
+    book = journal.Journal(directory)
+    book.intend("a-1", None, "x")
+    monkeypatch.setattr(journal, "ROTATE_AT", 1)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with monkeypatch.context() as patch:
+        patch.setattr(fsops, "rename", full)
+        with pytest.raises(OSError):
+            book.rotate()
+    book.end("a-1", None, "x", state="COMPLETED")
+    book.rotate()
+    book.intend("a-2", None, "y")
+    book.close()
+    assert [line["a"] for line in workers.lines(os.path.join(directory, "journal.1"))] == ["a-1", "a-1"]
+    assert [line["a"] for line in workers.lines(os.path.join(directory, "journal"))] == ["a-2"]
+
+
+def test_claims_soon_after_a_boot_and_of_jobs_with_notes_are_made_to_survive_a_power_cut(jar, tmp_path):
+    record = tmp_path / "synced"
+
+    def listen(young):
+        def install():
+            from jobjar import attempts
+            attempts.YOUNG_BOOT = float("inf") if young else 0.0
+            was = fsops._fsync
+
+            def fsync(handle):
+                path = os.readlink(f"/proc/self/fd/{handle}")
+                if os.path.basename(path) in ("journal", "claims"):
+                    running = os.path.exists(os.path.join(jar.unclaimed, "x"))
+                    record.open("a").write(f"{os.path.basename(path)} {running}\n")
+                was(handle)
+            fsops._fsync = fsync
+        return install
+    workers.place(jar, "x", "sleep 0.01")
+    workers.drain(jar, before=listen(young=False))
+    assert "claims" not in record.read_text()
+    record.unlink()
+    workers.place(jar, "x")
+    workers.drain(jar, before=listen(young=True))
+    assert record.read_text().split("\n")[:2] == ["journal True", "claims False"]
+    record.unlink()
+    notes.count(jar, "rain.1", "x", None, "lost-1", "why")
+    workers.place(jar, "x")
+    workers.drain(jar, before=listen(young=False))
+    assert record.read_text().split("\n")[:2] == ["journal True", "claims False"]
+
+
+def test_a_name_that_this_worker_has_ended_before_has_its_intent_synced(jar, tmp_path):
+    record = tmp_path / "synced"
+
+    def listen():
+        from jobjar import attempts
+        attempts.YOUNG_BOOT = 0.0
+        was = fsops.sync
+
+        def sync(handle):
+            was(handle)
+            record.open("a").write(jars.read(f"/proc/self/fd/{handle}").splitlines()[-1][:13] + "\n")
+        fsops.sync = sync
+    with workers.working(jar, before=listen):
+        for number in (1, 2):
+            workers.place(jar, "x")
+            processes.until(lambda: len(os.listdir(jar.completed)) == number and not os.listdir(jar.claimed))
+        assert '{"e": "claim"' in record.read_text()
+
+
+def test_a_reservation_of_somebody_else_is_respected(jar):
+    os.symlink(reservation.text("meadow.7", "their-1"), os.path.join(jar.completed, "x"))
+    workers.place(jar, "x")
+    w = workers.drain(jar)
+    assert os.path.islink(os.path.join(jar.completed, "x")) and os.path.isfile(os.path.join(jar.completed, "x~2"))
+    assert [line["as"] for line in w.journal() if line["e"] == "target"] == ["x~2"]
