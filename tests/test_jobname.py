@@ -1,0 +1,88 @@
+"""What a file name says."""
+
+import pytest
+
+from jobjar import jobname
+from jobjar.errors import UsageError
+
+
+@pytest.mark.parametrize("name, parts", [
+    ("run.sh", ("run.sh", 0)), ("run.sh.-3", ("run.sh", -3)), ("prog-1.2", ("prog-1", 2)), ("a", ("a", 0)),
+    ("a.+7", ("a", 7)), ("a.", ("a.", 0)), (".5", (".5", 0)), ("a.1234567890", ("a.1234567890", 0)),
+    ("a.1_000", ("a.1_000", 0)), ("a.٣", ("a.٣", 0)), ("a.-", ("a.-", 0)), ("a.0x1", ("a.0x1", 0)), ("a.007", ("a", 7)),
+    ("a.999999999", ("a", 999999999)), ("a. 1", ("a. 1", 0))])
+def test_the_part_after_the_last_dot_is_the_priority_when_it_is_a_number(name, parts):
+    assert jobname.split(name) == parts
+
+
+@pytest.mark.parametrize("priority", [0, 5, -3, 999_999_999])
+def test_what_is_joined_is_split_again(priority):
+    assert jobname.split(jobname.join("a~2", priority)) == ("a~2", priority)
+
+
+@pytest.mark.parametrize("text", ["", "ten", "1.5", "1_000", "--1", "1234567890", "٣", " 1"])
+def test_a_priority_that_is_no_number_is_refused_with_a_sentence(text):
+    with pytest.raises(UsageError, match="priority"):
+        jobname.parse_priority(text)
+
+
+@pytest.mark.parametrize("name, following", [
+    ("a.5", "a~2.5"), ("a~2.5", "a~3.5"), ("a~9.5", "a~10.5"), ("a", "a~2"), ("a~2", "a~3"), ("run.sh", "run.sh~2"),
+    ("~2.5", "~2~2.5"), ("a~x.5", "a~x~2.5"), ("a~1234567890.5", "a~1234567890~2.5"), ("a.-3", "a~2.-3")])
+def test_the_next_name_counts(name, following):
+    assert jobname.next_name(name) == following
+
+
+@pytest.mark.parametrize("base", ["x" * 255, "ä" * 127, "x" + "😀" * 63])
+def test_a_long_name_is_cut_between_characters_and_keeps_its_priority(base):
+    following = jobname.next_name(base[:126] + ".5" if len(base.encode()) > 253 else base + ".5")
+    assert len(following.encode()) <= 255
+    assert following.endswith("~2.5")
+    assert jobname.next_name(base).encode().decode() == jobname.next_name(base)
+    assert len(jobname.next_name(base).encode()) <= 255
+
+
+def test_a_name_that_is_no_utf8_survives():
+    name = b"a\xff".decode("utf-8", "surrogateescape") + ".0"
+    assert jobname.next_name(name).encode("utf-8", "surrogateescape") == b"a\xff~2.0"
+
+
+@pytest.mark.parametrize("login", ["me", "me-too", "me-123456789-x"])
+def test_the_number_of_our_own_names_is_found(login):
+    name = jobname.unique("20261121-101500", "000001234", login, "try", 5, 7)
+    assert name == f"20261121-101500-{login}-000001234-try_7.5"
+    assert jobname.number(name)[:14] == "20261121101500"
+    assert len(jobname.number(name)) == 23
+
+
+@pytest.mark.parametrize("name", ["a.0", "20261121-101500-me.0", "20261121-101500-me-12345678.0", "x" * 60,
+                                  "20261121x101500-me-000001234.0"])
+def test_other_names_have_no_number(name):
+    assert jobname.number(name) is None
+
+
+@pytest.mark.parametrize("base, index", [("a_7", 7), ("a", 0), ("a_x", 0), ("a_b_10", 10)])
+def test_an_array_index_is_a_number(base, index):
+    assert jobname.array_index(base) == index
+
+
+def test_a_login_that_cannot_stand_in_a_name_is_made_plain():
+    assert "-me_there-" in jobname.unique("20261121-101500", "000001234", "me@there", None, 0)
+    assert "-nobody-" in jobname.unique("20261121-101500", "000001234", "", None, 0)
+
+
+@pytest.mark.parametrize("word", ["", "a/b", "..", "a..b", "a b", "a\n", "\x1b[0m", "x" * 65])
+def test_a_bad_identifier_is_refused_with_a_sentence(word):
+    with pytest.raises(UsageError, match="identifier"):
+        jobname.check_id(word)
+
+
+@pytest.mark.parametrize("word", ["", "a/b", "..", ".hidden", "-x", "a,b", "a\tb", "x" * 101])
+def test_a_bad_category_is_refused_with_a_sentence(word):
+    with pytest.raises(UsageError, match="category"):
+        jobname.check_category(word)
+
+
+def test_good_words_are_given_back():
+    assert jobname.check_id("test_run.2") == "test_run.2"
+    assert jobname.check_category("AMD_OPTERON") == "AMD_OPTERON"
