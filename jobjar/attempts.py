@@ -10,7 +10,7 @@ import pwd
 import time
 from collections.abc import Callable
 
-from jobjar import fsops, jobname, moves, node, notes, reservation, runner
+from jobjar import fslook, fsops, jobname, moves, node, notes, reservation, runner
 from jobjar.claiming import LEAVE, REFUSE, vet
 from jobjar.errors import Fenced
 from jobjar.journal import REFUSE as REFUSED_LINE
@@ -193,6 +193,9 @@ class Attempts:
                 step()
                 return
             except OSError as error:
+                if error.errno == errno.ENOENT and not fslook.is_there(*os.path.split(self.claims)):
+                    # No repetition mends that: the whole jar may have been removed.
+                    raise Fenced(f"{self.claims} is gone: this worker has been declared dead") from None
                 self.log.say(f"blocked: {error}")
                 self._patience(error, delay)
                 delay = min(60.0, delay * 2)

@@ -43,7 +43,8 @@ class Jar:
         """The directory of `category` in a queue; made when it is not there, for categories come as needed."""
         directory = self.directory(state, category)
         if category:
-            fsops.make_directory(directory)
+            # Closed to others whatever the umask says: whoever can write here runs code as the workers' user.
+            fsops.make_directory(directory, 0o755)
         return directory
 
     def worker(self, worker: str) -> str:
@@ -162,7 +163,8 @@ def _check_format(jar: Jar) -> bool:
 
 
 def _is_furnished(jar: Jar) -> bool:
-    present = set(fslook.names(jar.home))
+    with os.scandir(jar.home) as entries:
+        present = {entry.name for entry in entries if entry.is_dir()}
     return present.issuperset(DIRECTORIES) and os.path.isdir(jar.workers)
 
 
