@@ -342,7 +342,7 @@ def test_a_fenced_live_worker_touches_nothing_and_exits(site):
     worker = site.start()
     told = f"{site.jar.home}.go"
     site.submit(f"while [ ! -e {told} ]; do sleep 0.02; done; echo done")
-    processes.until(lambda: site.place("a.0")[0].startswith("workers/"))
+    processes.until(lambda: site.is_claimed("a.0"))
     os.rename(site.jar.claims(worker), f"{site.jar.worker(worker)}/recovering.other-1")
     jars.write(told, "")
     processes.until(lambda: site.gone(worker))

@@ -254,7 +254,7 @@ def test_an_interrupt_of_the_terminal_counts_once_for_a_stand_ins_worker(site):
     told = f"{site.jar.home}.go"
     # Twice would end it at once, and there is time for that.
     site.submit(f"while [ ! -e {told} ]; do sleep 0.02; done; sleep 0.5")
-    processes.until(lambda: site.place("a.0")[0].startswith("workers/"))
+    processes.until(lambda: site.is_claimed("a.0"))
     os.killpg(started.pid, signal.SIGINT)
     jars.write(told, "")
     assert processes.finish(started)[0] == 0

@@ -117,6 +117,27 @@ def test_a_recovery_that_finds_the_lock_busy_says_to_try_again(site, monkeypatch
         assert supervision.recover_vouched(site.jar, site.settings, "meadow") is None
 
 
+def test_a_recovery_waits_for_a_check_that_cron_started_in_the_same_second(site):
+    dead = Dead(site.jar)
+    dead.claim()
+    dead.journal.close()
+    held, freed = threading.Event(), threading.Event()
+    holder = threading.Thread(target=_hold, args=(held, freed))
+    holder.start()
+    assert held.wait(30)
+    timer = threading.Timer(0.3, freed.set)
+    timer.start()
+    assert supervision.recover(site.jar, site.settings).jobs == [("recover", None, "a.0")] and freed.is_set()
+    timer.join()
+    holder.join()
+
+
+def _hold(held, freed):
+    with only_one(30):
+        held.set()
+        freed.wait(30)
+
+
 def test_the_lock_is_held_until_the_worker_has_registered(site, monkeypatch):
     seen = []
     monkeypatch.setattr(supervision.starting, "start", lambda *_: seen.append(_is_locked()) or "rain.1")
@@ -189,7 +210,7 @@ def test_a_busy_worker_is_replaced_after_its_job(site):
     site.variables["JJ_MAX_WORKERS"] = "1"
     worker, told = site.start(), f"{site.jar.home}.go"
     site.submit(f"while [ ! -e {told} ]; do sleep 0.02; done")
-    processes.until(lambda: site.place("a.0")[0].startswith("workers/"))
+    processes.until(lambda: site.is_claimed("a.0"))
     assert worker in site.check("--renew") and site.check() == []
     assert site.living() == [worker]
     jars.write(told, "")

@@ -32,7 +32,7 @@ class Site:
     @property
     def settings(self) -> config.Settings:
         """The settings of its programs."""
-        return config.read(environ=self.environment)
+        return config.read(environ=self.environment, strict=False, warn=lambda _: None)
 
     @property
     def me(self) -> Identity:
@@ -106,6 +106,10 @@ class Site:
     def place(self, word: str) -> list[str]:
         """Where the job with that word in its text lies."""
         return invariants.places(jars.tree(self.jar)).get(word, [])
+
+    def is_claimed(self, word: str) -> bool:
+        """Whether a worker has the job; a look may fall between two places and find none."""
+        return any(path.startswith("workers/") for path in self.place(word))
 
     def log(self, worker: str) -> str:
         """The worker's own log."""
