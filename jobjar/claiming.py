@@ -7,8 +7,10 @@ more than a twentieth of the worker's time. A rename decides whose the job is.
 import os
 import stat
 import time
+from collections.abc import Iterable
 
-from jobjar import fslook, jobname, states
+from jobjar import fslook, fsops, jobname, states
+from jobjar.errors import Fenced
 from jobjar.layout import Jar, Place
 
 # A directory changed so short a time before it was listed may change again without its mtime showing it.
@@ -57,6 +59,46 @@ class Glance:
         except OSError:
             # It has gone, or its file system takes no advice; the listing itself will tell.
             pass
+
+
+class Claims:
+    """One worker's claims/: whatever job is there is this worker's, however it came."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self._glances: dict[str | None, Glance] = {}
+
+    def find(self, categories: Iterable[str], server_now: float) -> Place | None:
+        """A job in claims/ or one of these categories in it, where something has changed; Fenced when it is gone."""
+        for category in (None, *sorted(categories)):
+            glance = self._glances.get(category) or Glance(os.path.join(self.directory, category or ""))
+            self._glances[category] = glance
+            if glance.needs_listing():
+                glance.about_to_list(server_now)
+                for name in self._names(glance.directory):
+                    if self._is_job(os.path.join(glance.directory, name), name):
+                        # It is looked for again until it is gone from there, even if it cannot be taken up now.
+                        del self._glances[category]
+                        return Place(states.CLAIMS, category, name, self.directory)
+        return None
+
+    def _names(self, directory: str) -> list[str]:
+        try:
+            return fslook.names(directory)
+        except FileNotFoundError:
+            raise Fenced(f"{self.directory} is gone: this worker has been declared dead") from None
+
+    def _is_job(self, path: str, name: str) -> bool:
+        if os.path.islink(path):
+            # RACE: somebody's reservation, claimed from an old listing; it was never a job.
+            fsops.remove(path)
+            return False
+        return not name.startswith(".") and os.path.isfile(path)
+
+    def due(self) -> float | None:
+        """Seconds until a racy listing is to be repeated, else None."""
+        dues = (glance.due() for glance in self._glances.values())
+        return min((due for due in dues if due is not None), default=None)
 
 
 class Shelf:

@@ -9,15 +9,14 @@ import os
 import random
 import time
 
-from jobjar import fslook, fsops, layout, node, orders, registration
+from jobjar import fsops, layout, node, orders, registration
 from jobjar.attempts import NO_SPACE, WON, Attempts
-from jobjar.claiming import Glance, Queue, Shelf
+from jobjar.claiming import Claims, Glance, Queue, Shelf
 from jobjar.config import Settings
 from jobjar.errors import Fenced
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
 from jobjar.runner import FAULT, LONG_JOB, Runner
-from jobjar.states import CLAIMS
 from jobjar.watch import Bell
 from jobjar.workerlog import WorkerLog
 
@@ -41,7 +40,7 @@ class Worker:
         self.runner = Runner(jar, self.name, lock, settings.max_log, {**base, "JJ_NODE": me.node}, self._wait,
                              self.log.say)
         self.attempts = Attempts(jar, me, self.journal, self.runner, self.log, trusted, self._be_patient)
-        self._own: dict[str | None, Glance] = {}
+        self._own = Claims(self.claims)
         self._signs = [Glance(self.directory), Glance(jar.workers)]
         self._markers = orders.Markers(False, False, False, None)
         self._is_told = False
@@ -60,11 +59,17 @@ class Worker:
         self._beat()
         try:
             while True:
-                reason = self._reason_to_end()
+                try:
+                    reason = self._reason_to_end()
+                    place = None if reason else self._look()
+                except OSError as error:
+                    self._be_blocked(error)
+                    continue
                 if reason:
                     self.log.say(f"ends: {reason}")
                     return reason
-                self._turn()
+                if place:
+                    self._perform(place)
         except Fenced as error:
             self.log.say(f"fenced: {error}")
             return FENCED
@@ -104,29 +109,30 @@ class Worker:
         # A marker that came in the tick of the last listing changes no mtime, but inotify has seen it.
         if not any([sign.needs_listing() for sign in self._signs]) and not self._is_told:
             return
-        self._is_told = False
+        # Until they have been read, whatever happens.
+        self._is_told = True
         for sign in self._signs:
             sign.about_to_list(self._server_now())
         self._markers = orders.read(self.jar, self.name, self.me.node)
+        self._is_told = False
 
-    def _turn(self) -> None:
-        """One round: sleep if paused, else one job, else sleep until there may be one."""
+    def _look(self) -> Place | None:
+        """A job that is this worker's now; None after a sleep, because of a pause or because there is none."""
         if self._markers.pause:
             self._idle_since = None
             self._sleep(_spread(self.settings.pause_time))
-            return
-        try:
-            place = self._next()
-        except OSError as error:
-            if error.errno not in (*NO_SPACE, errno.ESTALE):
-                raise
-            self.log.say(f"blocked: {error}")
-            self._sleep(self._backed_off())
-            return
-        if place is not None:
-            self._perform(place)
-        elif not self.queue.has_candidates():
+            return None
+        place = self._next()
+        if place is None and not self.queue.has_candidates():
             self._idle()
+        return place
+
+    def _be_blocked(self, error: OSError) -> None:
+        """Sleep off an error between jobs that may pass; any other is raised."""
+        if error.errno not in (*NO_SPACE, errno.ESTALE):
+            raise error
+        self.log.say(f"blocked: {error}")
+        self._sleep(self._backed_off())
 
     def _next(self) -> Place | None:
         """A job that is this worker's now; None when there is none, or when it is time to look at the markers."""
@@ -169,42 +175,13 @@ class Worker:
             shelf.list(self._server_now())
 
     def _found(self) -> Place | None:
-        """A job that is in claims/ although no claim was seen to succeed: it is this worker's, however it came."""
-        for category in (None, *sorted(self.attempts.categories)):
-            name = self._found_in(category)
-            if name:
-                # NFS: the rename came late, or its success was reported as a failure.
-                self.log.say(f"found {name} in claims/")
-                place = Place(CLAIMS, category, name, self.claims)
-                self.attempts.adopt(place, self._server_now())
-                return place
-        return None
-
-    def _found_in(self, category: str | None) -> str | None:
-        glance = self._own.get(category) or Glance(os.path.join(self.claims, category or ""))
-        self._own[category] = glance
-        if glance.needs_listing():
-            glance.about_to_list(self._server_now())
-            for name in self._claimed(category):
-                if self._is_job(category, name):
-                    # It is looked for again until it is gone from there, even if it cannot be taken up now.
-                    del self._own[category]
-                    return name
-        return None
-
-    def _claimed(self, category: str | None) -> list[str]:
-        try:
-            return fslook.names(os.path.join(self.claims, category or ""))
-        except FileNotFoundError:
-            raise Fenced(f"{self.claims} is gone: this worker has been declared dead") from None
-
-    def _is_job(self, category: str | None, name: str) -> bool:
-        path = os.path.join(self.claims, category or "", name)
-        if os.path.islink(path):
-            # RACE: somebody's reservation, claimed from an old listing; it was never a job.
-            fsops.remove(path)
-            return False
-        return not name.startswith(".") and os.path.isfile(path)
+        """A job that is in claims/ although no claim was seen to succeed."""
+        place = self._own.find(self.attempts.categories, self._server_now())
+        if place:
+            # NFS: the rename came late, or its success was reported as a failure.
+            self.log.say(f"found {place.name} in claims/")
+            self.attempts.adopt(place, self._server_now())
+        return place
 
     def _perform(self, place: Place) -> None:
         began = time.monotonic()
@@ -233,7 +210,7 @@ class Worker:
     def _idle(self) -> None:
         if self._idle_since is None:
             self._idle_since = time.monotonic()
-        dues = [glance.due() for glance in self._own.values()] + [shelf.due_in() for shelf in self.queue.shelves]
+        dues = [self._own.due(), *(shelf.due_in() for shelf in self.queue.shelves)]
         self._sleep(min([self._backed_off(), *(due for due in dues if due is not None)]))
 
     def _backed_off(self) -> float:

@@ -6,7 +6,6 @@ import os
 import pytest
 
 from jobjar import fsops, journal, layout, notes, reservation
-from jobjar.layout import Jar, Place
 from support import jars, processes, workers
 
 

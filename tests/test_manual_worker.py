@@ -76,7 +76,7 @@ def test_a_job_of_a_node_s_category_runs_on_that_node(jar):
 
 def test_a_worker_may_only_be_stopped_between_jobs(jar):
     """It finishes, moves the job, removes the scratch directory, and exits; in this order."""
-    workers.place(jar, "x", "touch $JJ_WORKER_HOME/$JJ_WORKER/STOP; sleep 0.2; echo finished; touch $JJ_SCRATCH_DIR/left")
+    workers.place(jar, "x", "touch $JJ_WORKER_HOME/$JJ_WORKER/STOP; sleep 0.2; echo finished; touch left")
     with workers.working(jar) as w:
         assert w.wait() == 0
     assert jars.read(jar.log("x")) == "finished\n" and os.listdir(jar.completed) == ["x"]

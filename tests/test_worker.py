@@ -8,9 +8,7 @@ import time
 
 import pytest
 
-from jobjar import attempts, fsops, journal, layout, node, process, reservation, worker
-from jobjar.claiming import Queue
-from jobjar.layout import Place
+from jobjar import fsops, journal, layout, orders, process, worker
 from support import jars, processes, workers
 
 
@@ -98,21 +96,22 @@ def test_a_worker_that_leaves_keeps_its_directory_and_owns_nothing(jar):
 def test_a_paused_worker_claims_nothing_and_goes_on_afterwards(jar, terms):
     with workers.working(jar, **terms) as w:
         touch(w.path(layout.PAUSE))
-        processes.until(lambda: not w.has_ended() and w.seconds_used() >= 0)
-        processes.until(lambda: has_looked(w))
+        wait_for_look(w)
         workers.place(jar, "x")
-        processes.until(lambda: has_looked(w))
+        wait_for_look(w)
         assert completed(jar) == []
         os.remove(w.path(layout.PAUSE))
         processes.until(is_completed(jar, "x"), deadline=2)
 
 
-def has_looked(w, passed=[0]):
-    """True when the worker's beat has advanced since the last call; touching nothing it watches for."""
+def wait_for_look(w):
+    """Wait until the worker has looked at its markers anew; a marker for another node tells it to."""
     beat = os.stat(w.path("beat")).st_mtime_ns
-    os.kill(w.pid, signal.SIGUSR1)
-    was, passed[0] = passed[0], beat
-    return w.is_idle()
+    marker = w.jar.drain("elsewhere")
+    touch(marker)
+    processes.until(lambda: os.stat(w.path("beat")).st_mtime_ns != beat, "another look of the worker", 5)
+    os.remove(marker)
+    processes.until(w.is_idle)
 
 
 def test_pause_all_pauses_also_those_that_start_later(jar, terms):
@@ -159,8 +158,7 @@ def test_a_paused_worker_costs_nothing_whatever_is_submitted(jar):
 def test_a_marker_in_the_tick_of_the_last_listing_is_seen_since_inotify_says_so(jar, monkeypatch):
     """The directory's mtime is the same as before, and only the event tells."""
     def freeze():
-        was = worker.Glance.needs_listing
-        worker.Glance.needs_listing = lambda self: self._stamp == -2 or False and was(self)
+        worker.Glance.needs_listing = lambda self: self._stamp == -2
     with workers.working(jar, before=freeze) as w:
         processes.until(w.is_idle)
         touch(w.path(layout.STOP))
@@ -195,7 +193,6 @@ def test_the_second_signal_ends_the_job_and_gives_it_back_uncounted_with_what_it
     with workers.working(jar, "A") as w:
         processes.until(lambda: os.path.exists(w.output) and jars.read(w.output) == "begun\n")
         w.signal(signal.SIGTERM)
-        processes.until(lambda: True)
         time.sleep(0.05)
         w.signal(signal.SIGTERM)
         assert w.wait() == 0
@@ -497,20 +494,32 @@ def test_a_journal_that_cannot_be_synced_does_not_end_a_worker_that_has_a_job_ru
         assert not w.has_ended() and "not on the disk" in w.log()
 
 
-def test_an_error_of_the_markers_directory_does_not_end_a_worker_that_has_a_job_running(jar):
-    def break_reading():
-        from jobjar import orders
+def break_reading(number):
+    """For `before`: the n-th reading of the markers fails."""
+    def install():
         was, count = orders.read, []
 
         def read(*arguments):
             count.append(1)
-            if len(count) == 2:
+            if len(count) == number:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             return was(*arguments)
         orders.read = read
+    return install
+
+
+def test_an_error_of_the_markers_directory_does_not_end_a_worker_that_has_a_job_running(jar):
     workers.place(jar, "x", "sleep 0.5")
-    w = workers.drain(jar, JJ_ORDER_TIME="0.1", before=break_reading)
+    w = workers.drain(jar, JJ_ORDER_TIME="0.1", before=break_reading(2))
     assert completed(jar) == ["x"] and "no look at the markers" in w.log()
+
+
+def test_a_worker_that_could_not_read_the_markers_reads_them_again_before_it_claims(jar):
+    touch(jar.workers, layout.STOP_ALL)
+    workers.place(jar, "x")
+    with workers.working(jar, before=break_reading(1)) as w:
+        assert w.wait() == 0
+    assert os.listdir(jar.unclaimed) == ["x"] and "blocked" in w.log()
 
 
 def test_a_full_disk_blocks_a_worker_which_loses_nothing_and_goes_on_when_there_is_room(jar, tmp_path):
