@@ -184,5 +184,5 @@ def _try(step: Step, shell: Shell) -> str | None:
 
 def _pattern(expected: str) -> str:
     """A line that is "…" stands for any number of lines, none too; in a line it stands for any text."""
-    lines = [r"(.*\n)?" if line == "…" else re.escape(line).replace("…", ".*") + r"\n" for line in expected.split("\n")]
-    return "".join(lines)
+    return "".join(r"(.*\n)?" if line == "…" else re.escape(line).replace("…", ".*") + r"\n"
+                   for line in expected.split("\n"))
