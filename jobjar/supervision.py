@@ -12,8 +12,9 @@ from jobjar.layout import Jar
 from jobjar.nodelock import only_one
 from jobjar.recovery import Recovery, Report
 
-# How long a recovery waits for a check_workers, which cron starts in the same second.
-PATIENCE = 10.0
+# How long to wait for whoever cron has started in the same second: a recovery, or the check of another jar. Then it is
+# not worth waiting for, and cron must not pile up what hangs.
+PATIENCE = 5.0
 
 # `running` and `started`: names of workers; `why`: why none is started, in a sentence, or None.
 Check = namedtuple("Check", "running started why")

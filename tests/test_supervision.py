@@ -132,6 +132,18 @@ def test_a_recovery_waits_for_a_check_that_cron_started_in_the_same_second(site)
     holder.join()
 
 
+def test_a_check_waits_for_that_of_another_jar_which_cron_started_in_the_same_second(site):
+    held, freed = threading.Event(), threading.Event()
+    holder = threading.Thread(target=_hold, args=(held, freed))
+    holder.start()
+    assert held.wait(30)
+    timer = threading.Timer(0.5, freed.set)
+    timer.start()
+    assert len(site.check()) == site.settings.max_workers and freed.is_set()
+    timer.join()
+    holder.join()
+
+
 def _hold(held, freed):
     with only_one(30):
         held.set()

@@ -63,17 +63,24 @@ def tree(jar: Jar | str) -> dict[str, str | None]:
 
 
 def _look(directory: str, prefix: str, found: dict[str, str | None]) -> None:
-    with os.scandir(directory) as listing:
-        entries = list(listing)
+    try:
+        with os.scandir(directory) as listing:
+            entries = list(listing)
+    except FileNotFoundError:
+        return
     if not entries and prefix:
         found[prefix[:-1]] = None
     for entry in entries:
-        if entry.is_symlink():
-            found[prefix + entry.name] = "-> " + os.readlink(entry.path)
-        elif entry.is_dir():
-            _look(entry.path, f"{prefix}{entry.name}/", found)
-        else:
-            found[prefix + entry.name] = read(entry.path) if entry.is_file() else "a special file"
+        try:
+            if entry.is_symlink():
+                found[prefix + entry.name] = "-> " + os.readlink(entry.path)
+            elif entry.is_dir():
+                _look(entry.path, f"{prefix}{entry.name}/", found)
+            else:
+                found[prefix + entry.name] = read(entry.path)
+        except FileNotFoundError:
+            # A worker that runs meanwhile has moved it.
+            continue
 
 
 def worker(jar: Jar, name: str, *categories: str) -> str:
