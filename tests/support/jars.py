@@ -77,7 +77,7 @@ def _look(directory: str, prefix: str, found: dict[str, str | None]) -> None:
             elif entry.is_dir():
                 _look(entry.path, f"{prefix}{entry.name}/", found)
             else:
-                found[prefix + entry.name] = read(entry.path)
+                found[prefix + entry.name] = read(entry.path) if entry.is_file() else "a special file"
         except FileNotFoundError:
             # A worker that runs meanwhile has moved it.
             continue
