@@ -145,7 +145,10 @@ def orphans(lock_path: str | None, nonce: str) -> tuple[bool, list[Orphan]]:
     session = _session(lock_path)
     if session is not None:
         found.update((o.pid, o) for o in _by_session(*session))
-    return bool(found) or _is_locked(lock_path), list(found.values())
+    is_locked = _is_locked(lock_path)
+    if is_locked:
+        found.update((o.pid, o) for o in _by_descriptor(lock_path))
+    return bool(found) or is_locked, list(found.values())
 
 
 def _is_locked(path: str | None) -> bool:
@@ -187,6 +190,15 @@ def _by_session(leader: int, start: int) -> Iterator[Orphan]:
             if os.getsid(pid) == leader and pid != os.getpid():
                 yield from _name(pid)
         except ProcessLookupError:
+            continue
+
+
+def _by_descriptor(path: str) -> Iterator[Orphan]:
+    for pid in _all():
+        try:
+            if any(os.readlink(f"/proc/{pid}/fd/{handle}") == path for handle in os.listdir(f"/proc/{pid}/fd")):
+                yield from _name(pid)
+        except OSError:
             continue
 
 

@@ -394,6 +394,7 @@ HIDES = {
     "with a cleared environment": "exec env -i sleep 600",
     "with both, in its session": f"exec env -i {CLOSED}",
     "with both, in a session of its own": f"setsid {CLOSED} & exec sleep 600",
+    "with nothing but its lock": "env -i setsid sleep 600 & exec sleep 600",
     "stopped": "kill -STOP $$; exec sleep 600",
 }
 
@@ -416,6 +417,17 @@ def test_a_job_is_not_put_back_while_anything_of_it_lives(site, how):
     assert [child.pid for child in processes.children()] == [bystander.pid]
     bystander.kill()
     bystander.communicate()
+
+
+def test_what_cannot_be_named_is_reported_all_the_same(site, monkeypatch):
+    dead = Dead(site.jar)
+    dead.claim()
+    dead.journal.close()
+    handle = process.open_lock(process.lock_path(dead.nonce))
+    monkeypatch.setattr(process, "_all", list)
+    assert "one that cannot be named" in recover(site, kill_orphans=True).left[0]
+    os.close(handle)
+    assert recover(site).jobs == [("recover", None, "a.0")]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a job change its user")
