@@ -119,7 +119,8 @@ def test_a_job_without_notes_gets_none(jar):
 
 
 STEPS = {"the end line": ("append", "journal"), "the reservation": ("link", "/completed/"),
-         "the log": ("move", "/output"), "the link in failed/": ("link", "/failed/"), "the commit": ("move", "/claims/"),
+         "the log": ("move", "/output"), "the link in failed/": ("link", "/failed/"),
+         "the commit": ("move", "/claims/"),
          "the link in claimed/": ("remove", "/claimed/")}
 
 
@@ -144,6 +145,22 @@ def test_a_job_whose_end_cannot_be_recorded_is_neither_lost_nor_run_again(jar, t
     assert (tmp_path / "ran").read_text() == "ran\n" and w.log().count("blocked") == 3
     assert os.listdir(jar.completed) == os.listdir(jar.failed) == os.listdir(jar.logs) == ["x"]
     assert [line["exit"] for line in w.ends()] == [7] and os.listdir(jar.claimed) == []
+
+
+def test_a_step_that_is_repeated_keeps_the_name_that_was_found_before(jar):
+    def fail_once():
+        was, left = fsops.move, [1]
+
+        def move(source, target):
+            if left and "/claims/" in source and "/completed/" in target and source.endswith("x"):
+                left.pop()
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return was(source, target)
+        fsops.move = move
+    jars.write(os.path.join(jar.completed, "x"), "an earlier one")
+    workers.place(jar, "x")
+    w = workers.drain(jar, before=fail_once)
+    assert "blocked" in w.log() and sorted(os.listdir(jar.completed)) == ["x", "x~2"]
 
 
 def test_an_end_line_that_was_torn_by_a_full_disk_is_written_again_whole(jar, monkeypatch):

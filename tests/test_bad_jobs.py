@@ -113,8 +113,8 @@ def test_an_old_empty_file_runs_and_does_nothing(jar):
     assert workers.drain(jar).ends()[0]["state"] == "COMPLETED"
 
 
-@pytest.mark.parametrize("name", [b"caf\xe9", b"two\nlines", b"-rf", b"with blank", b"\xff\xfe.7", b"'\"$(x)`", b"~", b"x~2",
-                                  b"reserved:x", b"a" * 255, b"STOP", b"\xe2\x80\xaeabc"])
+@pytest.mark.parametrize("name", [b"caf\xe9", b"two\nlines", b"-rf", b"with blank", b"\xff\xfe.7", b"'\"$(x)`", b"~",
+                                  b"x~2", b"reserved:x", b"a" * 255, b"STOP", b"\xe2\x80\xaeabc"])
 def test_any_name_is_a_name(jar, name):
     """The log too, and the link in failed/, whatever the name is."""
     name = os.fsdecode(name)
@@ -151,6 +151,8 @@ def test_a_job_named_like_a_category_that_the_worker_knows_is_run(jar):
         os.rmdir(jar.directory("unclaimed", "A"))
         workers.place(jar, "A")
         processes.until(lambda: "A" in os.listdir(jar.completed), w.log, deadline=5)
+        workers.place(jar, "second", category="A")
+        processes.until(lambda: "second" in os.listdir(jar.completed), w.log, deadline=5)
 
 
 # What a job does to itself.

@@ -55,8 +55,8 @@ def test_a_word_after_the_dot_is_no_priority(jar):
 
 
 def test_the_oldest_comes_first_by_the_time_in_the_name_or_by_the_file_s(jar):
-    made = {"20260303-000000-a-000000001.0": None, "hand-made": "20260302-000000", "20260301-000000-z-000000001-x.0": None,
-            "older": "20260101-000000"}
+    made = {"20260303-000000-a-000000001.0": None, "hand-made": "20260302-000000",
+            "20260301-000000-z-000000001-x.0": None, "older": "20260101-000000"}
     for name, stamp in made.items():
         path = workers.place(jar, name)
         if stamp:

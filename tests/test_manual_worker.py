@@ -194,7 +194,8 @@ def test_a_job_is_submitted_by_copying_it_to_limbo_and_moving_it(jar):
     """The manual's own words: cd limbo, cp, mv; with a priority in the extension."""
     program = jars.write(os.path.join(jar.home, "standalone_job"), "#!/bin/sh\necho $JJ_PRIORITY\n")
     with workers.working(jar):
-        assert os.system(f"cd {jar.limbo} && cp {program} ./standalone_job.15 && mv standalone_job.15 ../unclaimed") == 0
+        words = f"cp {program} ./standalone_job.15 && mv standalone_job.15 ../unclaimed"
+        assert os.system(f"cd {jar.limbo} && {words}") == 0
         processes.until(is_completed(jar, "standalone_job.15"))
     assert jars.read(jar.log("standalone_job.15")) == "15\n"
 

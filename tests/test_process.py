@@ -101,8 +101,9 @@ def test_an_orphan_that_hides_its_environment_and_left_its_session_still_holds_t
     late = os.path.join(jar.home, "late")
     processes.until(lambda: os.path.exists(late) and jars.read(late))
     processes.kill([child for child in processes.children() if child.pid == pid])
-    assert process.orphans(lock, nonce) == (True, [])
+    living, found = process.orphans(lock, nonce)
     processes.kill([child for child in processes.children() if child.pid == int(jars.read(late))])
+    assert living and [o.pid for o in found] == [int(jars.read(late))]
     assert process.orphans(lock, nonce) == (False, [])
     os.remove(lock)
 
