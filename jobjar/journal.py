@@ -98,6 +98,7 @@ class History:
         self._last: dict[Key, str] = {}
         self._ends: dict[str, dict] = {}
         self._targets: dict[str, str] = {}
+        self._given_back: set[str] = set()
         for line in read_lines(os.path.join(directory, "journal")):
             self._take(line)
 
@@ -111,6 +112,8 @@ class History:
             self._ends[attempt] = line
         elif event == TARGET and isinstance(line.get("as"), str):
             self._targets[attempt] = line["as"]
+        elif event == REQUEUE:
+            self._given_back.add(attempt)
 
     def attempt(self, category: str | None, name: str) -> str | None:
         """The id of the last intent for this category and name; None when there is none."""
@@ -124,9 +127,9 @@ class History:
         """The final name that the attempt was about to take when it died, if not the job's own."""
         return self._targets.get(attempt)
 
-    def attempts(self) -> set[str]:
-        """All attempts that this journal speaks of."""
-        return set(self._last.values()) | set(self._ends)
+    def is_given_back(self, attempt: str) -> bool:
+        """Whether the worker had ended the attempt itself, to have it repeated without being counted."""
+        return attempt in self._given_back
 
 
 def _now() -> float:

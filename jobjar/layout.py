@@ -7,7 +7,7 @@ import errno
 import os
 from collections import namedtuple
 
-from jobjar import fslook, fsops, jobname, states
+from jobjar import fsops, jobname, states
 from jobjar.errors import UsageError
 
 FORMAT = 1

@@ -170,7 +170,8 @@ class Recovery:
             # An earlier recovery had decided to give it up and died before the move.
             self._done("give_up", place, moves.give_up(self.jar, place, mine))
             return
-        tries = notes.count(self.jar, self.writer, place.name, place.category, attempt, why)
+        tries = 0 if history.is_given_back(attempt) else \
+            notes.count(self.jar, self.writer, place.name, place.category, attempt, why)
         if tries >= self.max_attempts:
             self._give_up(place, mine, f"{why}, for the {_ordinal(tries)} time: the limit is JJ_MAX_ATTEMPTS")
         else:

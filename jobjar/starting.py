@@ -192,7 +192,7 @@ def work(jar: Jar, settings: Settings, worker: Worker, terms: Terms) -> int:
         with only_one(REGISTER_TIME) as mine:
             if mine:
                 _leave(worker)
-                return _succeed(jar, terms)
+                return _succeed(jar, terms, worker)
 
 
 def _leave(worker: Worker) -> None:
@@ -204,13 +204,16 @@ def _leave(worker: Worker) -> None:
     fsops.remove(process.lock_path(worker.attempts.nonce))
 
 
-def _succeed(jar: Jar, terms: Terms) -> int:
+def _succeed(jar: Jar, terms: Terms, worker: Worker) -> int:
     """Start a worker on the same terms with the program as it is installed now; its exit status."""
     words = [sys.executable, os.path.join(programs(), "start_worker"), "--home", jar.home]
     if terms.idle_exit is not None:
         words += ["--idle-exit", str(terms.idle_exit)]
     pid = os.posix_spawn(words[0], [*words, *terms.categories], os.environ)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 0xff
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 0xff
+    if code:
+        worker.log.say(f"its successor could not be started, with exit status {code}: try `{' '.join(words[1:])}`")
+    return code
 
 
 def programs() -> str:

@@ -18,6 +18,11 @@ JAR_OF_THE_CHECKOUT = [os.path.join(TOP, name) for name in (*layout.DIRECTORIES,
 figures: dict[str, list[int]] = {}
 
 
+# What a skip says that a CI run could have avoided; JJ_TESTS_STRICT makes a failure of it.
+AVOIDABLE = ("install", "compiler", "there is no make")
+is_strict = "JJ_TESTS_STRICT" in os.environ
+
+
 def pytest_sessionstart():
     processes.become_subreaper()
     sys.addaudithook(_refuse_the_checkout)
@@ -95,5 +100,15 @@ def pytest_terminal_summary(terminalreporter):
     skipped = terminalreporter.stats.get("skipped", [])
     terminalreporter.write_line(f"skipped: {len(skipped)}")
     for one in skipped:
-        reason = one.longrepr[2] if isinstance(one.longrepr, tuple) else str(one.longrepr)
-        terminalreporter.write_line(f"  {one.nodeid}: {reason.removeprefix('Skipped: ')}")
+        terminalreporter.write_line(f"  {one.nodeid}: {_reason(one)}")
+
+
+def _reason(report):
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason.removeprefix("Skipped: ")
+
+
+def pytest_runtest_logreport(report):
+    if is_strict and report.skipped and any(word in _reason(report) for word in AVOIDABLE):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which .ci/run could have avoided: {_reason(report)}"

@@ -43,7 +43,6 @@ def test_intents_are_per_category_and_name(book, tmp_path):
     history = History(str(tmp_path))
     assert (history.attempt(None, "a.0"), history.attempt("C", "a.0")) == ("n-1", "n-2")
     assert history.attempt("D", "a.0") is None
-    assert history.attempts() == {"n-1", "n-2"}
 
 
 def test_the_target_of_an_attempt_is_remembered(book, tmp_path):
@@ -85,6 +84,11 @@ def test_what_came_to_nothing_is_said_and_synced(book, tmp_path):
     assert '"why": "no space"' in jars.read(book.path)
 
 
+def test_an_attempt_that_was_given_back_is_known(book, tmp_path):
+    book.say(journal.REQUEUE, "n-1", None, "a.0", "no space")
+    assert History(str(tmp_path)).is_given_back("n-1") and not History(str(tmp_path)).is_given_back("n-2")
+
+
 def test_rotation_keeps_every_line(book, tmp_path, monkeypatch):
     monkeypatch.setattr(journal, "ROTATE_AT", 10)
     for number in (1, 2):
@@ -93,7 +97,8 @@ def test_rotation_keeps_every_line(book, tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == ["journal", "journal.1", "journal.2"]
     assert '"n-2"' in jars.read(str(tmp_path / "journal.2"))
     book.intend("n-3", None, "a.0")
-    assert History(str(tmp_path)).attempts() == {"n-3"}
+    history = History(str(tmp_path))
+    assert history.attempt(None, "a.0") == "n-3" and history.end("n-2") is None
 
 
 def test_a_small_journal_is_not_rotated(book, tmp_path):
@@ -111,4 +116,4 @@ def test_lines_that_make_no_sense_are_skipped(tmp_path):
 
 
 def test_a_worker_without_a_journal_has_no_history(tmp_path):
-    assert History(str(tmp_path)).attempts() == set()
+    assert History(str(tmp_path)).attempt(None, "a.0") is None

@@ -105,6 +105,12 @@ def test_the_same_attempt_counts_once_however_often_recovery_begins(site, dead):
     assert count(site.jar) == 1
 
 
+def test_an_attempt_that_the_worker_had_given_back_itself_is_not_counted(site, dead):
+    dead.journal.say("requeue", dead.claim(), None, "a.0", "told to end at once")
+    assert recover(site).jobs == [("recover", None, "a.0")]
+    assert count(site.jar) == 0
+
+
 def test_the_attempt_is_counted_before_the_job_is_put_back(site, dead, monkeypatch):
     def fail(*_, **__):
         raise OSError(f"when {count(site.jar)} attempt was counted")
