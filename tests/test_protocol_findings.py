@@ -117,13 +117,26 @@ def test_4_a_stale_end_line_does_not_complete_a_job_that_never_ran(jar, dead):
 
 
 def test_4_the_other_way_round_a_reservation_whose_end_line_was_lost_does_not_rename_the_rerun(jar, dead):
-    _claimed(jar, "X", "z.0")
-    _journal(dead, ("intend", ATTEMPT, None, "z.0"))
-    os.symlink(MINE, os.path.join(jar.completed, "z.0"))
-    _recover(jar)
-    assert _where(jar, "X") == ["unclaimed/z.0"]
-    workers.drain(jar)
-    assert _where(jar, "X") == ["completed/z.0"]
+    def recover():
+        Recovery(jar, LATER, 3).node()
+
+    def prepare():
+        registration.fsops.remove_tree(dead)
+        registration.write(jar, DEAD, {})
+        _claimed(jar, "X", "z.0")
+        _journal(dead, ("intend", ATTEMPT, None, "z.0"))
+        os.symlink(MINE, os.path.join(jar.completed, "z.0"))
+    prepare()
+    trace = faults.count(recover, jar.home)
+    # Even when that recovery dies as soon as the job is back, and a worker is quicker than the next.
+    for at in range([line.split("/")[-1] for line in trace].index("z.0") + 1, len(trace) + 1):
+        os.remove(os.path.join(jar.home, *_where(jar, "X")))
+        prepare()
+        faults.strike(recover, Fault(BEFORE, at), jar.home)
+        if _where(jar, "X") == ["unclaimed/z.0"]:
+            workers.drain(jar)
+            assert _where(jar, "X") == ["completed/z.0"]
+        _recover(jar)
 
 
 def test_5_a_redo_takes_the_name_that_was_chosen_although_a_better_one_is_free_now(jar, dead):
