@@ -108,6 +108,7 @@ def _reason(report):
     return reason.removeprefix("Skipped: ")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report):
     if is_strict and report.skipped and any(word in _reason(report) for word in AVOIDABLE):
         report.outcome = "failed"
