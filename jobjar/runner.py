@@ -151,7 +151,8 @@ class Runner:
             file.truncate(keep)
         # Appended, as the job appends: whatever it prints meanwhile is not overwritten.
         with open(self.output, "ab") as file:
-            file.write(f"\n[jobjar: {self._dropped} bytes dropped here, JJ_MAX_LOG is {self._max_log}]\n".encode() + end)
+            gap = f"\n[jobjar: {self._dropped} bytes dropped here, JJ_MAX_LOG is {self._max_log}]\n"
+            file.write(gap.encode() + end)
 
     def has_output(self) -> bool:
         """Whether the last job has printed anything that has not been moved away."""
