@@ -251,6 +251,34 @@ def test_9_a_fence_around_a_live_worker_at_any_moment_leaves_nothing_of_its_comp
         assert tree["logs/a.0"] == "printed\n"
 
 
+def test_9_a_worker_that_goes_on_while_it_is_recovered_neither_claims_nor_completes(jar, dead):
+    results = []
+
+    def go_on():
+        attempts = [lambda: moves.complete(jar, place, MINE, bad=False),
+                    lambda: moves.claim(jar, Place(states.UNCLAIMED, None, "b.0"), jar.claims(WORKER))]
+        for attempt in attempts:
+            with pytest.raises(moves.Fenced):
+                attempt()
+        results.append("fenced")
+
+    place = _claimed(jar, "X")
+    trace = faults.count(lambda: _recover(jar), jar.home)
+    fence = next(at for at, line in enumerate(trace, 1) if "/claims → " in line)
+    for at in range(fence + 1, len(trace) + 1):
+        os.remove(os.path.join(jar.home, *_where(jar, "X")))
+        registration.fsops.remove_tree(dead)
+        registration.fsops.remove_tree(os.path.join(jar.notes, "a"))
+        registration.write(jar, DEAD, {})
+        _claimed(jar, "X")
+        if at == fence + 1:
+            jars.put(jar, Place(states.UNCLAIMED, None, "b.0"), "other")
+        outcome = faults.strike(lambda: _recover(jar), Fault(MEANWHILE, at, go_on), jar.home)
+        assert (outcome.error, results.pop()) == ("", "fenced")
+        assert _where(jar, "other") == ["unclaimed/b.0"]
+        assert _where(jar, "X") == ["unclaimed/a.0"]
+
+
 def test_10_a_new_job_of_an_old_name_starts_counting_anew(jar, dead):
     notes.count(jar, "rain.1", "a.0", None, "earlier-1", "its worker died")
     notes.count(jar, "rain.1", "a.0", None, "earlier-2", "its worker died")
