@@ -15,7 +15,7 @@ import pytest
 from support import faults, invariants, jars
 from support.faults import AFTER, BEFORE, CUT, LATE, LOST, MEANWHILE, RAISE, TORN, Fault
 
-from jobjar import fslook, layout, moves, node, notes, reservation, states
+from jobjar import fslook, fsops, layout, moves, node, notes, orders, reservation, states, submission
 from jobjar.journal import History, Journal
 from jobjar.layout import Place
 
@@ -247,6 +247,59 @@ def test_an_operation_that_fails_loses_nothing(name, workplace, points):
     trace = faults.count(_act(jar, scenario), jar.home)
     for at, number in itertools.product(range(1, len(trace) + 1), (errno.ENOSPC, errno.EIO, errno.ESTALE)):
         _try(points, workplace, scenario, Fault(RAISE, at, number))
+    points.verdict()
+
+
+# What commands do besides moving a job: writing it, and leaving markers.
+
+TEXTS = [jars.script(word) for word in ("one", "two", "three")]
+
+
+def _submissions(jar):
+    found = [text for path, text in jars.tree(jar).items() if path.startswith("unclaimed/") and text]
+    return sorted(found), [text for text in found if text not in TEXTS]
+
+
+@pytest.mark.parametrize("number, kinds", [(1, (BEFORE, AFTER, TORN, CUT, LOST)), (3, (BEFORE, AFTER, TORN, LOST))])
+def test_a_submission_that_is_struck_anywhere_shows_whole_jobs_or_none(number, kinds, workplace, points):
+    requests = [submission.Request(text.encode(), category="C1") for text in TEXTS[:number]]
+    act = submission.submit if number == 1 else submission.submit_many
+    given = requests[0] if number == 1 else requests
+
+    def new():
+        return jars.make(os.path.join(workplace, str(next(_numbers))))
+    jar = new()
+    for fault in faults.points(faults.count(lambda: act(jar, given), jar.home), *kinds):
+        jar, done = new(), []
+        outcome = faults.strike(lambda: done.append(act(jar, given)), fault, jar.home)
+        found, torn = _submissions(jar)
+        wrong = [outcome.error] if outcome.error else []
+        wrong += [f"a torn job: {text!r}" for text in torn]
+        if done and found != sorted(TEXTS[:number]):
+            wrong.append(f"submitted, but there is {found}")
+        points.add(f"{fault} {outcome.trace[-1:]}", wrong)
+        shutil.rmtree(jar.home)
+    points.verdict()
+
+
+@pytest.mark.parametrize("order", [orders.stop, orders.pause])
+def test_a_marker_that_was_struck_anywhere_is_there_or_not_and_can_be_set_again(order, workplace, points):
+    jar = jars.make(os.path.join(workplace, str(next(_numbers))))
+    workers = ["rain.1", "rain.2"]
+    marker = order.__name__.upper()
+    for worker in workers:
+        jars.worker(jar, worker)
+    trace = faults.count(lambda: order(jar, ["all"]), jar.home)
+    for fault in faults.points(trace, BEFORE, AFTER, LOST):
+        for worker in workers:
+            fsops.remove(os.path.join(jar.worker(worker), marker))
+        outcome = faults.strike(lambda: order(jar, ["all"]), fault, jar.home)
+        allowed = {marker, "claims"}
+        wrong = [f"{worker} has {os.listdir(jar.worker(worker))}" for worker in workers
+                 if not allowed.issuperset(os.listdir(jar.worker(worker)))]
+        order(jar, ["all"])
+        wrong += [f"{worker} was not reached" for worker in workers if marker not in os.listdir(jar.worker(worker))]
+        points.add(f"{fault} {outcome.trace[-1:]}", wrong + ([outcome.error] if outcome.error else []))
     points.verdict()
 
 
