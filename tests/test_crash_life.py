@@ -6,13 +6,14 @@ name that the same worker has ended already. Each job writes down that it begins
 at once, and jobs that were completed without having been run, are seen.
 """
 
+import errno
 import itertools
 import os
 import shutil
 
 import pytest
 from support import faults, invariants, jars, workers
-from support.faults import AFTER, BEFORE, CUT, LATE, LOST, TORN, Fault
+from support.faults import AFTER, BEFORE, CUT, LATE, LOST, RAISE, TORN, Fault
 
 from jobjar import layout, node, notes, process, starting
 from jobjar.layout import Place
@@ -199,11 +200,17 @@ def try_a_life(points, workplace, fault):
     world, outcome = one_life(workplace, fault)
     if fault.kind == CUT:
         kill_orphans()
-    # A worker refuses to leave when a claim lands at the last moment; recovery brings the job back.
-    wrong = [outcome.error] if outcome.error and not (fault.kind == LATE and "is not empty" in outcome.error) else []
+    wrong = [outcome.error] if outcome.error and not _may_say_so(fault, outcome) else []
     wrong += world.now() + world.settle() + world.in_the_end(crashes=1)
     points.add(f"{fault} {outcome.trace[-1:]}", wrong)
     world.remove()
+
+
+def _may_say_so(fault, outcome):
+    """A worker may refuse to leave when a claim lands at the last moment, and without space to start, and to leave."""
+    if fault.kind == LATE:
+        return "is not empty" in outcome.error
+    return fault.kind == RAISE and any(step in outcome.error for step in ("in register", "in _leave"))
 
 
 def kill_orphans():
@@ -253,6 +260,13 @@ def test_a_worker_killed_after_a_rename_or_by_a_power_cut_loses_nothing(workplac
 def test_a_worker_understands_lost_replies_and_late_claims(workplace, points):
     trace = trace_of_a_life(workplace)
     points.spread(faults.points(trace, LOST, LATE), lambda mine, fault: try_a_life(mine, workplace, fault))
+    points.verdict()
+
+
+def test_a_full_disk_at_any_operation_loses_nothing(workplace, points):
+    trace = trace_of_a_life(workplace)
+    chosen = [Fault(RAISE, at, errno.ENOSPC) for at in range(1, len(trace) + 1)]
+    points.spread(chosen, lambda mine, fault: try_a_life(mine, workplace, fault))
     points.verdict()
 
 
