@@ -60,10 +60,12 @@ def tidy(clean_environment):
     before = _checkout()
     mine = {child.pid for child in processes.children()}
     yield
-    left = [child for child in processes.children() if child.pid not in mine]
-    names = [processes.describe(child) for child in left]
-    processes.kill(left)
-    assert not left, f"the test left processes behind: {names}"
+    names = []
+    # What a worker had started comes to light when the worker is gone, and must not be taken for the next test's.
+    while left := [child for child in processes.children() if child.pid not in mine]:
+        names += [processes.describe(child) for child in left]
+        processes.kill(left)
+    assert not names, f"the test left processes behind: {names}"
     assert _checkout() == before, "the jar of this checkout was used: give the program JJ_HOME or --home"
 
 

@@ -73,8 +73,9 @@ def test_the_seed_job_ends_in_the_table_with_any_number_of_parts(jar, source, wo
 def test_the_seed_job_submits_a_job_for_each_part_and_the_monitor(jar, source, work):
     distribute(jar, source, 2)
     worker = work()
-    processes.until(lambda: any("distribute" in jars.read(os.path.join(jar.completed, name))
-                                for name in os.listdir(jar.completed)), "the seed job ends")
+    # What is no file is a reservation.
+    processes.until(lambda: any("distribute" in jars.read(entry.path) for entry in os.scandir(jar.completed)
+                                if entry.is_file(follow_symlinks=False)), "the seed job ends")
     processes.finish(worker)
     commands = [jars.read(os.path.join(jar.completed, name)).splitlines()[1] for name in os.listdir(jar.completed)]
     runs = sorted(command.rpartition("/")[2] for command in commands if "run_sr" in command)
