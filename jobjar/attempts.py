@@ -37,9 +37,7 @@ class Attempts:
         self.owner, self.nonce = node.owner(me), node.nonce(me)
         self.claims = jar.claims(self.owner)
         self.categories: set[str] = set()
-        # A relative text is followed from where claimed/ really is, so it must not lead out of the jar.
-        is_inside = self.claims.startswith(jar.home + os.sep)
-        self._view = os.path.relpath(self.claims, jar.claimed) if is_inside else self.claims
+        self._view = jar.view(self.owner)
         self._trusted = trusted
         self._patience = patience
         self._count = 0

@@ -55,6 +55,19 @@ class Jar:
         """The directory whose existence means that the worker may own jobs."""
         return os.path.join(self.workers, worker, CLAIMS)
 
+    def view(self, worker: str) -> str:
+        """The worker's claims/ as a link in claimed/ says it."""
+        # A relative text is followed from where claimed/ really is, so it must not lead out of the jar.
+        is_inside = self.workers.startswith(self.home + os.sep)
+        return os.path.relpath(self.claims(worker), self.claimed) if is_inside else self.claims(worker)
+
+    def viewed(self, text: str) -> str | None:
+        """The worker into whose directory a link in claimed/ with this text leads; None of any other text."""
+        for top in (os.path.relpath(self.workers, self.claimed), self.workers):
+            if text.startswith(top + os.sep):
+                return text[len(top) + 1:].partition(os.sep)[0]
+        return None
+
     def log(self, name: str, attempt: str | None = None) -> str:
         """What the job completed/NAME printed, or what an attempt printed that did not complete it."""
         return os.path.join(self.logs, _fit(name, f".attempt-{attempt}") if attempt else name)

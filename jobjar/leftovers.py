@@ -73,10 +73,9 @@ def _clear_limbo(jar: Jar, me: Identity) -> None:
 
 def _clear_view(jar: Jar) -> None:
     """Remove the links in claimed/ to what workers had who own nothing any more."""
-    prefix = os.path.relpath(jar.workers, jar.claimed) + os.sep
     for name, text in fslook.links(jar.claimed):
         path = os.path.join(jar.claimed, name)
-        worker = text.removeprefix(prefix).split(os.sep)[0]
+        worker = jar.viewed(text)
         # A worker of the same name may have come since, and what it has is there.
-        if text.startswith(prefix) and not os.path.exists(path) and not registration.owns_jobs(jar, worker):
+        if worker and not os.path.exists(path) and not registration.owns_jobs(jar, worker):
             fsops.remove(path)

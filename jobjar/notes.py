@@ -5,6 +5,7 @@ One file per job and writing process, so that no two processes append to one fil
 
 import json
 import os
+import pwd
 import time
 
 from jobjar import fslook, fsops
@@ -22,11 +23,12 @@ def has(jar: Jar, name: str) -> bool:
 def add(jar: Jar, writer: str, name: str, category: str | None, event: str, **more: object) -> None:
     """Append one line about `name`, as `writer` (NODE.PID); durable when this returns.
 
-    `more` are further keys: `why`, `a` (an attempt id), `closes` (attempt ids), `who`.
+    `more` are further keys: `why`, `a` (an attempt id), `closes` (attempt ids).
     """
     directory = os.path.join(jar.notes, split(name)[0])
     is_new = fsops.make_directory(directory, 0o755)
-    line = {"e": event, "c": category, "n": name, "t": round(time.time(), 3), **more}
+    who = f"{_login()}@{writer.rpartition('.')[0]}"
+    line = {"e": event, "c": category, "n": name, "t": round(time.time(), 3), "who": who, **more}
     handle = fsops.open_append(os.path.join(directory, writer), 0o644)
     try:
         fsops.append(handle, json.dumps(line).encode() + b"\n")
@@ -36,6 +38,13 @@ def add(jar: Jar, writer: str, name: str, category: str | None, event: str, **mo
     fsops.sync_directory(directory)
     if is_new:
         fsops.sync_directory(jar.notes)
+
+
+def _login() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def read(jar: Jar, name: str) -> list[dict]:

@@ -7,7 +7,6 @@ interrupted and repeated. docs/PROTOCOL.md section 9.
 import itertools
 import os
 import stat
-import time
 from collections import namedtuple
 from collections.abc import Callable
 
@@ -17,9 +16,6 @@ from jobjar.journal import History, Journal
 from jobjar.layout import Jar, Place
 from jobjar.registration import Record
 from jobjar.states import CLAIMS
-
-# Longer than any listing is cached: acdirmax of a Linux NFS client and a little more.
-CACHE_TIME = 65.0
 
 # Numbers the fences of this process, so that no two of them have one name.
 _fences = itertools.count(1)
@@ -69,14 +65,18 @@ class Recovery:
             self.report.left.append(f"worker {worker} cannot be judged from here (another user, another container, or"
                                     f" a boot less than {node.BEAT_VETO:.0f} s ago): it is left alone until it can be")
 
-    def vouched(self, of: str) -> Report:
-        """Recover all workers of the node `of`, because a person says that it is down."""
+    def believe(self, of: str) -> list[Record]:
+        """Fence all workers of the node `of`, because a person says that it is down; those to be recovered later.
+
+        Later: when no cache can show what has been fenced, for another client may still act on what it sees there.
+        """
         fenced: list[Record] = []
         for worker in self._owners(of):
             self._attempt(worker, lambda: self._believe(worker, fenced))
-        if fenced:
-            # NFS: another client may still act on what it has cached; after this it cannot find anything there.
-            time.sleep(CACHE_TIME)
+        return fenced
+
+    def vouched(self, fenced: list[Record]) -> Report:
+        """Recover the workers that `believe` has fenced."""
         for record in fenced:
             self._attempt(record.worker, lambda: self.worker(record))
         leftovers.sweep(self.jar, self.me)
@@ -141,8 +141,12 @@ class Recovery:
         if living:
             named = ", ".join(f"{o.pid} ({o.command})" for o in found) or "one that cannot be named"
             self.report.left.append(f"a job of dead worker {record.worker} still runs as process {named}: wait for its"
-                                    " end, or use `recover_stranded --kill-orphans`")
+                                    f" end, or use `recover_stranded{self._vouching(record)} --kill-orphans`")
         return not living
+
+    def _vouching(self, record: Record) -> str:
+        node = record.identity.node
+        return "" if node == self.me.node else f" --node {node} --dead"
 
     def _empty(self, record: Record, history: History, directory: str) -> bool:
         """See out all that is in one fenced directory; False when it held nothing that could be dealt with."""

@@ -25,7 +25,8 @@ READY, REFUSED = b"+", b"-"
 HIGHEST_DESCRIPTOR = 65536
 REGISTER_TIME = 60.0
 
-# What a worker is told at its start: the categories, and after how many idle seconds it ends (None: never).
+# What a worker is told at its start: the categories (none: those of the settings), and after how many idle seconds it
+# ends (None: never).
 Terms = namedtuple("Terms", "categories idle_exit", defaults=((), None))
 
 
@@ -116,10 +117,11 @@ def _vanish(_: int) -> None:
 def register(jar: Jar, settings: Settings, terms: Terms, stay: Callable[[int], None] = _vanish) -> Worker:
     """A registered worker in this process, or in a descendant; `stay(child)` is what becomes of the others."""
     trusted = trust.require(jar, settings)
+    categories = terms.categories or settings.categories
     while True:
         me = node.myself(settings.node)
         lock_path = process.lock_path(node.nonce(me))
-        if _take_name(jar, settings, me, _about(jar, terms, lock_path)):
+        if _take_name(jar, settings, me, _about(jar, categories, lock_path)):
             break
         # In a container pids are always the same; another pid has another name.
         child = os.fork()
@@ -134,13 +136,13 @@ def register(jar: Jar, settings: Settings, terms: Terms, stay: Callable[[int], N
         raise
     process.adopt_orphans()
     lock = process.open_lock(lock_path)
-    return Worker(jar, me, settings, terms.categories, Bell(Watch()), base_environment(programs()), lock, trusted)
+    return Worker(jar, me, settings, categories, Bell(Watch()), base_environment(programs()), lock, trusted)
 
 
-def _about(jar: Jar, terms: Terms, lock_path: str) -> dict[str, object]:
+def _about(jar: Jar, categories: tuple[str, ...], lock_path: str) -> dict[str, object]:
     import jobjar
     return {"uid": os.geteuid(), "version": jobjar.__version__, "home": jar.home, "workers": jar.workers,
-            "lock": lock_path, "categories": list(terms.categories), "started": round(time.time(), 3)}
+            "lock": lock_path, "categories": list(categories), "started": round(time.time(), 3)}
 
 
 def _take_name(jar: Jar, settings: Settings, me: node.Identity, about: dict[str, object]) -> bool:

@@ -4,7 +4,9 @@ Never more than JJ_MAX_WORKERS: whoever counts holds the node's lock until every
 """
 
 import os
+import time
 from collections import namedtuple
+from collections.abc import Callable
 
 from jobjar import fslook, layout, node, orders, registration, starting
 from jobjar.config import Settings
@@ -16,20 +18,29 @@ from jobjar.recovery import Recovery, Report
 # not worth waiting for, and cron must not pile up what hangs.
 PATIENCE = 5.0
 
+# Longer than any listing is cached: acdirmax of a Linux NFS client and a little more.
+CACHE_TIME = 65.0
+
 # `running` and `started`: names of workers; `why`: why none is started, in a sentence, or None.
 Check = namedtuple("Check", "running started why")
 
 
-def check(jar: Jar, settings: Settings, wait: float = 0.0) -> Check | None:
-    """Bring this node up to JJ_MAX_WORKERS workers; None when another check is at work still after `wait` seconds."""
+def check(jar: Jar, settings: Settings, wait: float = 0.0, tell: Callable[[str], None] = str) -> Check | None:
+    """Bring this node up to JJ_MAX_WORKERS workers; None when another check is at work still after `wait` seconds.
+
+    `tell(name)` hears of each worker that was started, as soon as it was.
+    """
     with only_one(wait) as mine:
         if not mine:
             return None
         running = living(jar, settings)
         why = why_none(jar, settings)
         missing = 0 if why else settings.max_workers - len(running)
-        terms = starting.Terms(settings.categories)
-        return Check(running, [starting.start(jar, settings, terms) for _ in range(missing)], why)
+        started = []
+        for _ in range(missing):
+            started.append(starting.start(jar, settings, starting.Terms()))
+            tell(started[-1])
+        return Check(running, started, why)
 
 
 def renew(jar: Jar, settings: Settings) -> list[str]:
@@ -43,13 +54,21 @@ def recover(jar: Jar, settings: Settings, kill_orphans: bool = False) -> Report 
         return Recovery(jar, node.myself(settings.node), settings.max_attempts, kill_orphans).node() if mine else None
 
 
-def recover_vouched(jar: Jar, settings: Settings, of: str) -> Report | None:
+def recover_vouched(jar: Jar, settings: Settings, of: str, kill_orphans: bool = False) -> Report | None:
     """Bring back what the workers of node `of` left, because a person vouches that it is down; None as `recover`.
 
-    Takes more than a minute, until no other client's cache can show what has been fenced.
+    Takes more than a minute if there is anything to bring back, until no cache can show what has been fenced.
     """
+    recovery = Recovery(jar, node.myself(settings.node), settings.max_attempts, kill_orphans)
     with only_one(PATIENCE) as mine:
-        return Recovery(jar, node.myself(settings.node), settings.max_attempts).vouched(of) if mine else None
+        if not mine:
+            return None
+        fenced = recovery.believe(of)
+    if fenced:
+        # Without the lock: what is fenced is safe, and cron's checks of this node have other things to do.
+        time.sleep(CACHE_TIME)
+    with only_one(PATIENCE) as mine:
+        return recovery.vouched(fenced) if mine else None
 
 
 def living(jar: Jar, settings: Settings) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from support import invariants, jars, nodes, processes
 from support.nodes import Dead, Site, dead_identity
 
-from jobjar import layout, leftovers, node, notes, process, recovery, registration, reservation, supervision
+from jobjar import layout, leftovers, node, nodelock, notes, process, recovery, registration, reservation, supervision
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
 
@@ -30,6 +30,11 @@ def dead(jar):
 
 def recover(site, **more):
     return Recovery(site.jar, site.me, 3, **more).node()
+
+
+def vouch(site, of, **more):
+    recovery = Recovery(site.jar, site.me, 3, **more)
+    return recovery.vouched(recovery.believe(of))
 
 
 def count(jar, name="a.0", category=None):
@@ -464,7 +469,7 @@ def test_give_up_after_as_many_workers_as_may_die(site):
 
 @pytest.fixture
 def at_once(monkeypatch):
-    monkeypatch.setattr(recovery, "CACHE_TIME", 0.0)
+    monkeypatch.setattr(supervision, "CACHE_TIME", 0.0)
 
 
 def test_a_persons_word_brings_back_the_jobs_of_another_node(site, at_once):
@@ -480,15 +485,15 @@ def test_the_fence_stands_for_as_long_as_caches_last(site, monkeypatch):
     lost.claim()
     lost.journal.close()
     slept = []
-    monkeypatch.setattr(recovery.time, "sleep", lambda s: slept.append((s, os.path.exists(lost.claims))))
-    Recovery(site.jar, site.me, 3).vouched("meadow")
-    assert slept == [(recovery.CACHE_TIME, False)] and recovery.CACHE_TIME >= 60
+    monkeypatch.setattr(supervision.time, "sleep", lambda s: slept.append((s, os.path.exists(lost.claims))))
+    supervision.recover_vouched(site.jar, site.settings, "meadow")
+    assert slept == [(supervision.CACHE_TIME, False)] and supervision.CACHE_TIME >= 60
 
 
 def test_no_word_makes_a_living_worker_of_this_node_dead(site, at_once):
     worker = site.start()
     job = site.run_forever()
-    report = Recovery(site.jar, site.me, 3).vouched(site.node)
+    report = vouch(site, site.node)
     assert report.jobs == [] and "lives" in report.left[0]
     assert processes.is_running(job) and site.living() == [worker]
 
@@ -498,8 +503,50 @@ def test_a_word_does_not_run_a_job_again_that_is_seen_to_run_here(site, at_once)
     meadow = Site(site.jar, "meadow")
     worker = meadow.start()
     meadow.run_forever()
-    report = Recovery(site.jar, site.me, 3).vouched("meadow")
+    report = vouch(site, "meadow")
     assert report.jobs == [] and worker in report.left[0]
+
+
+def test_who_vouches_may_end_what_runs_here(site, at_once):
+    meadow = Site(site.jar, "meadow")
+    worker = meadow.start()
+    job = meadow.run_forever()
+    meadow.kill(worker)
+    [said] = vouch(site, "meadow").left
+    assert "`recover_stranded --node meadow --dead --kill-orphans`" in said
+    report = supervision.recover_vouched(site.jar, site.settings, "meadow", kill_orphans=True)
+    assert [event for event, *_ in report.jobs] == ["recover"] and report.left == []
+    assert not processes.is_running(job)
+
+
+def test_the_nodes_lock_is_free_while_caches_forget(site, monkeypatch):
+    lost = Dead(site.jar, dead_identity("meadow", boot="another"))
+    lost.claim()
+    lost.journal.close()
+    free = []
+
+    def look(_):
+        with nodelock.only_one() as mine:
+            free.append(mine)
+
+    monkeypatch.setattr(supervision.time, "sleep", look)
+    supervision.recover_vouched(site.jar, site.settings, "meadow")
+    assert free == [True]
+
+
+def test_links_in_claimed_go_also_when_the_workers_live_elsewhere(tmp_path):
+    jar = layout.open_jar(jars.make(tmp_path / "jar").home, str(tmp_path / "jar" / "workers"))
+    elsewhere = layout.Jar(jar.home, str(tmp_path / "wk"))
+    os.mkdir(elsewhere.workers)
+    dead = Dead(elsewhere)
+    dead.claim()
+    dead.journal.close()
+    link = f"{jar.claimed}/a.0"
+    os.unlink(link)
+    os.symlink(f"{elsewhere.view(dead.name)}/a.0", link)
+    assert os.path.exists(link)
+    Recovery(elsewhere, node.myself(nodes.NODE), 3).node()
+    assert not os.path.lexists(link)
 
 
 def test_a_garbled_worker_is_reported_to_who_vouches(site, at_once):
@@ -507,7 +554,7 @@ def test_a_garbled_worker_is_reported_to_who_vouches(site, at_once):
     lost.claim()
     lost.journal.close()
     os.remove(f"{lost.directory}/worker.json")
-    assert "worker.json" in Recovery(site.jar, site.me, 3).vouched("meadow").left[0]
+    assert "worker.json" in vouch(site, "meadow").left[0]
 
 
 # What the dead leave elsewhere.

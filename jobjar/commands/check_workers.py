@@ -31,14 +31,12 @@ def run(options: "Options", settings: Settings) -> int:
         for worker in supervision.renew(jar, settings):
             print(worker)
     # Workers that are being replaced hold the lock one after the other.
-    done = supervision.check(jar, settings, starting.REGISTER_TIME if options.renew else supervision.PATIENCE)
+    done = supervision.check(jar, settings, starting.REGISTER_TIME if options.renew else supervision.PATIENCE, print)
     if done is None:
         _remark("another check_workers or recover_stranded of yours is still at work on this node: nothing was done")
         return 0
     if done.why:
         _remark(done.why)
-    for worker in done.started:
-        print(worker)
     return 0
 
 

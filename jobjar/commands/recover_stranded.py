@@ -34,7 +34,7 @@ def run(options: "Options", settings: Settings) -> int:
     jar = layout.open_jar(settings.home, settings.worker_home)
     if bool(options.node) != options.dead:
         raise UsageError("--node NODE and --dead go together: only a person can say that another node is down")
-    report = _vouched(jar, settings, options.node) if options.dead else \
+    report = _vouched(jar, settings, options) if options.dead else \
         supervision.recover(jar, settings, options.kill_orphans)
     if report is None:
         raise TryAgain("another check_workers or recover_stranded of yours is at work on this node: nothing was looked"
@@ -42,12 +42,12 @@ def run(options: "Options", settings: Settings) -> int:
     return _tell(report)
 
 
-def _vouched(jar: layout.Jar, settings: Settings, node: str) -> Report | None:
-    if not registration.workers(jar, node):
-        raise NoSuchJob(f"no worker of a node {node!r} has a directory in {jar.workers}: see `system_status`")
+def _vouched(jar: layout.Jar, settings: Settings, options: "Options") -> Report | None:
+    if not registration.workers(jar, options.node):
+        raise NoSuchJob(f"no worker of a node {options.node!r} has a directory in {jar.workers}: see `system_status`")
     if sys.stderr.isatty():
         print("waiting a minute, until no cache shows what has been taken over …", file=sys.stderr)
-    return supervision.recover_vouched(jar, settings, node)
+    return supervision.recover_vouched(jar, settings, options.node, options.kill_orphans)
 
 
 def _tell(report: Report) -> int:

@@ -37,7 +37,7 @@ def run(options: "Options", settings: Settings) -> int:
     why = supervision.why_none(jar, settings)
     if why:
         print(f"{why}, so the new one ends at once", file=sys.stderr)
-    categories = tuple(jobname.check_category(c) for c in options.categories) or settings.categories
+    categories = tuple(jobname.check_category(c) for c in options.categories)
     terms = starting.Terms(categories, parse_duration(options.idle_exit) if options.idle_exit else None)
     if options.foreground:
         return starting.foreground(jar, settings, terms)
