@@ -74,8 +74,8 @@ def test_the_seed_job_submits_a_job_for_each_part_and_the_monitor(jar, source, w
     distribute(jar, source, 2)
     worker = work()
     # What is no file is a reservation.
-    processes.until(lambda: any("distribute" in jars.read(entry.path) for entry in os.scandir(jar.completed)
-                                if entry.is_file(follow_symlinks=False)), "the seed job ends")
+    processes.until(lambda: any("distribute" in jars.read(path) for name in os.listdir(jar.completed)
+                                if os.path.isfile(path := os.path.join(jar.completed, name))), "the seed job ends")
     processes.finish(worker)
     commands = [jars.read(os.path.join(jar.completed, name)).splitlines()[1] for name in os.listdir(jar.completed)]
     runs = sorted(command.rpartition("/")[2] for command in commands if "run_sr" in command)
