@@ -251,7 +251,7 @@ def _why_not(error: OSError, path: str) -> str:
         first = b""
     interpreter = os.fsdecode(first[2:].strip().split()[0]) if first[:2] == b"#!" and first[2:].strip() else ""
     if first.startswith(b"#!") and first.endswith(b"\r"):
-        return f"interpreter '{interpreter}\\r' not found: the file has Windows line ends (mend them with dos2unix)"
+        return "its first line ends in a carriage return (Windows line ends): mend it with dos2unix"
     if error.errno == errno.ENOENT and not interpreter:
         return "it is a program whose loader is not on this node: build it for this node's system"
     if error.errno == errno.ENOENT:
