@@ -62,13 +62,17 @@ def submit_job_file(path: "str | os.PathLike", priority: int = 0, category: str 
     return _submit([{"file": path, "priority": priority, "category": category, "id": id}])[0]
 
 
-def submit_jobs(jobs: "Iterable[str | dict]") -> "list[Job]":
+def submit_jobs(jobs: "Iterable[str | list[str] | dict]") -> "list[Job]":
     """Submit many jobs in their order, waiting for the disk once and not for each; otherwise as `submit_job`.
 
-    Each is a command line, or a dict of `submit_job`'s arguments, with "file" in place of "command" for a copy of an
-    executable file. When one of them is wrong none is submitted.
+    Each is a command line or its words, or a dict of `submit_job`'s arguments, with "file" in place of "command" for a
+    copy of an executable file. When one of them is wrong none is submitted.
     """
-    return _submit([{"command": job} if isinstance(job, str) else job for job in jobs])
+    from jobjar.errors import UsageError
+    # A single job would be taken apart, into its letters or its keys.
+    if isinstance(jobs, (str, bytes, dict)) or not hasattr(jobs, "__iter__"):
+        raise UsageError(f"{jobs!r} is no list of jobs: put what is to be submitted into a list")
+    return _submit([job if isinstance(job, dict) else {"command": job} for job in jobs])
 
 
 def unique_job_name(priority: int = 0, id: str | None = None) -> str:
@@ -81,24 +85,42 @@ def unique_job_name(priority: int = 0, id: str | None = None) -> str:
 def _submit(jobs: list[dict]) -> "list[Job]":
     from jobjar import submission
     from jobjar.job import Job
-    requests = [_request(**job) for job in jobs]
+    requests = [_request(job) for job in jobs]
     jar = _jar()
     places = [submission.submit(jar, requests[0])] if len(requests) == 1 else submission.submit_many(jar, requests)
     return [Job(jar, place) for place in places]
 
 
-def _request(command: "str | list[str] | None" = None, priority: int = 0, category: str | None = None,
-             id: str | None = None, file: "str | os.PathLike | None" = None) -> object:
+def _request(job: dict) -> object:
     from jobjar import submission
     from jobjar.errors import UsageError
+    for key in job:
+        if key not in ("command", "file", "priority", "category", "id"):
+            raise UsageError(f"a job has no {key!r}: give it a command or a file, and perhaps priority, category, id")
+    command, file = job.get("command"), job.get("file")
     if (command is None) == (file is None):
         raise UsageError("a job has either a command or a file: give it one of the two")
-    if file is not None:
-        import os
-        data = submission.content(os.fsdecode(file))
-    else:
-        data = submission.script(command if isinstance(command, str) else " ".join(command))
-    return submission.Request(data, priority, category, id)
+    data = submission.script(_line(command)) if file is None else submission.content(_path(file))
+    return submission.Request(data, job.get("priority", 0), job.get("category"), job.get("id"))
+
+
+def _line(command: "str | list[str]") -> str:
+    from jobjar.errors import UsageError
+    if isinstance(command, str):
+        return command
+    if not isinstance(command, (list, tuple)) or not all(isinstance(word, str) for word in command):
+        raise UsageError(f"{command!r} is no command: write a command line, or a list of its words")
+    return " ".join(command)
+
+
+def _path(file: "str | os.PathLike") -> str:
+    import os
+
+    from jobjar.errors import UsageError
+    try:
+        return os.fsdecode(file)
+    except TypeError:
+        raise UsageError(f"{file!r} cannot be the name of a file: name an executable file") from None
 
 
 def stop_worker(worker: str) -> list[str]:

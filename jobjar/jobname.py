@@ -9,7 +9,6 @@ from jobjar.errors import UsageError
 NAME_MAX = 255
 ID_MAX = 64
 CATEGORY_MAX = 100
-PRIORITY_MAX = 999_999_999
 
 
 def split(name: str) -> tuple[str, int]:
@@ -98,14 +97,17 @@ def check_id(id: str) -> str:
 
 def check_category(category: str) -> str:
     """`category` itself, when it may name a category; else UsageError."""
+    _check("category", category, CATEGORY_MAX)
     if category.startswith((".", "-")):
         raise UsageError(f"category {category!r} begins with {category[0]!r}: begin it with a letter or a digit")
     if "," in category:
         raise UsageError(f"category {category!r} contains a comma, which separates categories: leave it out")
-    return _check("category", category, CATEGORY_MAX)
+    return category
 
 
 def _check(what: str, text: str, longest: int) -> str:
+    if not isinstance(text, str):
+        raise UsageError(f"the {what} is {text!r}, which is no text: use a plain word")
     if not text:
         raise UsageError(f"the {what} is empty: leave the option out or give it a word")
     if "/" in text or ".." in text:

@@ -45,16 +45,22 @@ def script(command: str) -> bytes:
     for character, name in (("\n", "newline"), ("\0", "NUL")):
         if character in command:
             raise UsageError(f"the command contains a {name}: write a script and submit it with -f FILE")
-    return HEADER + os.fsencode(command) + b"\n"
+    try:
+        return HEADER + os.fsencode(command) + b"\n"
+    except UnicodeEncodeError as error:
+        raise UsageError(f"the command contains {command[error.start]!r}, which no bytes stand for: leave it out, or"
+                         " write a script and submit it with -f FILE") from None
 
 
 def content(path: str) -> bytes:
     """The bytes of the executable file `path`; UsageError says why it cannot be a job."""
-    if not path or "\0" in path:
-        raise UsageError(f"{path!r} cannot be the name of a file: name an executable file")
     try:
+        if not path or "\0" in path:
+            raise ValueError
         # A fifo must not make us wait.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError:
+        raise UsageError(f"{path!r} cannot be the name of a file: name an executable file") from None
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: name an executable file") from None
     except OSError as error:
@@ -105,27 +111,17 @@ def _login() -> str:
     return _logins[uid]
 
 
-def submit_command(jar: Jar, command: str, priority: int = 0, category: str | None = None,
-                   id: str | None = None) -> Place:
-    """Submit the two-line script of `command`; durable on return, and perhaps already claimed.
-
-    UsageError: the request is wrong. TryAgain: no space; nothing was submitted.
-    """
-    return submit(jar, Request(script(command), priority, category, id))
-
-
-def submit_file(jar: Jar, path: str, priority: int = 0, category: str | None = None, id: str | None = None) -> Place:
-    """Submit a byte-for-byte copy of the executable file `path`; otherwise as `submit_command`."""
-    return submit(jar, Request(content(path), priority, category, id))
-
-
 def submit(jar: Jar, request: Request) -> Place:
-    """Submit one job; otherwise as `submit_command`."""
+    """Submit one job; durable on return, and perhaps already claimed.
+
+    UsageError: a file is in the way of the category. TryAgain: no space; nothing was submitted.
+    """
     return _submit(jar, [request], synced=True)[0]
 
 
 def submit_many(jar: Jar, requests: list[Request]) -> list[Place]:
-    """Submit many jobs in their order, with one wait for the disk before the first rename and one after the last.
+    """Submit many jobs in their order, with one wait for the disk before the first rename and one after the last;
+    otherwise as `submit`.
 
     If it fails midway the sentence says how many are submitted; the drafts of the others are removed.
     """

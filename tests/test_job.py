@@ -5,10 +5,10 @@ import threading
 import time
 
 import pytest
-from support import jars, processes, programs
+from support import jars, processes, programs, workers
 
 from jobjar import job as module
-from jobjar import layout, notes, submission
+from jobjar import layout, notes
 from jobjar.errors import NoSuchJob
 from jobjar.job import Job
 from jobjar.journal import Journal
@@ -20,7 +20,7 @@ WORKER = "rain.7"
 @pytest.fixture
 def job(jar):
     """A job in category C, just submitted."""
-    return Job(jar, submission.submit_command(jar, "true", 3, "C", "x"))
+    return Job(jar, workers.submit(jar, "true", priority=3, category="C", id="x"))
 
 
 @pytest.fixture
@@ -269,9 +269,9 @@ def test_a_job_that_is_put_back_while_it_is_looked_for_is_looked_for_again(jar, 
 
 
 def test_a_real_worker_and_handles_on_its_jobs(jar):
-    jobs = [Job(jar, submission.submit_command(jar, command)) for command in
+    jobs = [Job(jar, workers.submit(jar, command)) for command in
             ("echo hello; echo oops >&2", "exit 7", "kill -9 $$", "true")]
-    slow = Job(jar, submission.submit_command(jar, "echo begun; while test ! -e $JJ_HOME/go; do sleep 0.05; done", -1))
+    slow = Job(jar, workers.submit(jar, "echo begun; while test ! -e $JJ_HOME/go; do sleep 0.05; done", priority=-1))
     worker = programs.start("start_worker", "--foreground", "--home", jar.home, "--idle-exit", "0.1")
     try:
         assert [job.wait(processes.PATIENCE) for job in jobs] == ["COMPLETED", "FAILED", "FAILED", "COMPLETED"]

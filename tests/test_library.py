@@ -58,18 +58,33 @@ def test_many_jobs_in_the_forms_that_submit_jobs_takes(program, monkeypatch):
     many = submission.submit_many
     monkeypatch.setattr(submission, "submit_many", lambda jar, jobs: bulk.append(len(jobs)) or many(jar, jobs))
     jobs = jobjar.submit_jobs(iter(["ls", {"command": ["ls", "-l"], "priority": 2, "id": "x"},
-                                    {"file": program, "category": "LINUX"}]))
-    assert [text(job) for job in jobs] == ["#!/bin/sh -f\nls\n", "#!/bin/sh -f\nls -l\n", jars.read(program)]
-    assert jobs[1].name.endswith("-x.2") and jobs[2].category == "LINUX" and bulk == [3]
+                                    {"file": program, "category": "LINUX"}, ["ls", "-a"]]))
+    assert [text(job) for job in jobs] == ["#!/bin/sh -f\nls\n", "#!/bin/sh -f\nls -l\n", jars.read(program),
+                                           "#!/bin/sh -f\nls -a\n"]
+    assert jobs[1].name.endswith("-x.2") and jobs[2].category == "LINUX" and bulk == [4]
     assert jobjar.submit_jobs([]) == []
 
 
 @pytest.mark.parametrize("wrong", ["", "a\nb", {"file": "/nowhere"}, {"command": "a", "file": "b"}, {},
-                                   {"command": "a", "priority": "x"}])
+                                   {"command": "a", "priority": "x"}, {"cmd": "a"}, {"command": "a", 5: "b"}, 5, None,
+                                   b"ls", ["ls", 5], {"command": {"command": "a"}}, {"file": 5},
+                                   {"command": "a", "category": 5}, {"command": "a", "id": 5}, "x\ud800"])
 def test_when_one_of_many_is_wrong_none_is_submitted(wrong):
     with pytest.raises(jobjar.UsageError):
         jobjar.submit_jobs(["good", wrong, "good"])
     assert jobjar.unclaimed_jobs() == []
+
+
+@pytest.mark.parametrize("wrong", ["ab", b"ab", {"command": "a"}, 5, None])
+def test_what_is_no_list_of_jobs_is_refused_and_not_taken_apart(wrong):
+    with pytest.raises(jobjar.UsageError, match="list"):
+        jobjar.submit_jobs(wrong)
+    assert jobjar.unclaimed_jobs() == []
+
+
+def test_a_key_that_a_job_has_not_is_named_with_those_it_has():
+    with pytest.raises(jobjar.UsageError, match="no 'cmd': .*command"):
+        jobjar.submit_jobs([{"cmd": "ls"}])
 
 
 def test_unique_job_name_is_a_path_in_limbo_that_is_not_there(jar):

@@ -5,7 +5,7 @@ import os
 import stat
 
 import pytest
-from support import jars, processes, programs
+from support import jars, processes, programs, workers
 
 from jobjar import fsops, jobname, submission
 from jobjar.errors import JobJarError, TryAgain, UsageError
@@ -15,6 +15,10 @@ from jobjar.submission import Request
 def bytes_of(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def submitted_file(jar, path):
+    return submission.submit(jar, Request(submission.content(path)))
 
 
 def contents(jar):
@@ -66,7 +70,8 @@ def test_bytes_that_are_no_text_come_through_a_command():
     assert submission.script(os.fsdecode(b"cat /\xff\xfe")) == b"#!/bin/sh -f\ncat /\xff\xfe\n"
 
 
-@pytest.mark.parametrize("command, said", [("", "empty"), ("  ", "empty"), ("a\nb", "newline"), ("a\0b", "NUL")])
+@pytest.mark.parametrize("command, said", [("", "empty"), ("  ", "empty"), ("a\nb", "newline"), ("a\0b", "NUL"),
+                                           ("a\ud800", "ud800")])
 def test_a_command_that_is_no_line_is_refused(command, said):
     with pytest.raises(UsageError, match=f"(?=.*{said})(?=.*-f FILE)"):
         submission.script(command)
@@ -77,14 +82,14 @@ def test_a_file_is_copied_byte_for_byte_and_never_set_id(jar, tmp_path):
     source = tmp_path / ("n" * 255)
     source.write_bytes(data)
     source.chmod(0o6755)
-    path = jar.path(submission.submit_file(jar, str(source)))
+    path = jar.path(submitted_file(jar, str(source)))
     assert bytes_of(path) == data and stat.S_IMODE(os.stat(path).st_mode) == 0o700
 
 
 def test_a_link_to_an_executable_file_will_do(jar, tmp_path):
     jars.write(str(tmp_path / "job"), "#!/bin/sh\n")
     os.symlink("job", tmp_path / "link")
-    assert bytes_of(jar.path(submission.submit_file(jar, str(tmp_path / "link")))) == b"#!/bin/sh\n"
+    assert bytes_of(jar.path(submitted_file(jar, str(tmp_path / "link")))) == b"#!/bin/sh\n"
 
 
 def not_there(path):
@@ -106,11 +111,11 @@ def test_what_is_no_executable_file_is_refused_with_its_name(jar, tmp_path, make
     path = str(tmp_path / "thing")
     make(path)
     with pytest.raises(UsageError, match=said) as caught:
-        submission.submit_file(jar, path)
+        submitted_file(jar, path)
     assert str(caught.value).startswith(path) and contents(jar) == {}
 
 
-@pytest.mark.parametrize("path", ["", "a\0b"])
+@pytest.mark.parametrize("path", ["", "a\0b", "a\ud800"])
 def test_a_path_that_cannot_be_one_is_refused(path):
     with pytest.raises(UsageError, match="cannot be the name of a file"):
         submission.content(path)
@@ -138,7 +143,7 @@ def test_a_wrong_word_in_a_request_is_named(arguments, said):
 # The move.
 
 def test_a_submitted_job_lies_in_its_category_which_is_made(jar):
-    place = submission.submit_command(jar, "ls -l", 10, "LINUX", "test_run")
+    place = workers.submit(jar, "ls -l", priority=10, category="LINUX", id="test_run")
     assert contents(jar) == {f"unclaimed/LINUX/{place.name}": "#!/bin/sh -f\nls -l\n"}
     assert place.category == "LINUX" and place.name.endswith("-test_run.10")
 
@@ -154,7 +159,7 @@ def test_a_draft_whose_name_is_taken_gets_another_name(jar, monkeypatch):
     names = iter(["taken.0", "free.0"])
     monkeypatch.setattr(submission, "fresh_name", lambda *rest: next(names))
     jars.write(jar.limbo + "/taken.0", "somebody's")
-    assert submission.submit_command(jar, "ls").name == "free.0"
+    assert workers.submit(jar, "ls").name == "free.0"
     assert contents(jar) == {"limbo/taken.0": "somebody's", "unclaimed/free.0": "#!/bin/sh -f\nls\n"}
 
 
@@ -175,7 +180,7 @@ def trace(jar, monkeypatch):
 
 @pytest.mark.parametrize("category, directories", [(None, ["unclaimed"]), ("C", ["unclaimed/C", "unclaimed"])])
 def test_data_is_synced_before_the_rename_and_the_directories_after_it(jar, trace, category, directories):
-    name = submission.submit_command(jar, "ls", category=category).name
+    name = workers.submit(jar, "ls", category=category).name
     assert trace == [("sync", f"limbo/{name}"), ("rename", f"limbo/{name}", f"{directories[0]}/{name}"),
                      *(("sync", directory) for directory in directories), ("sync", "limbo")]
 
@@ -232,7 +237,7 @@ def test_a_bulk_that_fails_midway_says_how_many_are_submitted_and_leaves_no_draf
 def test_a_defect_of_the_disk_for_one_job_comes_out_untouched_with_nothing_left(jar, monkeypatch):
     monkeypatch.setattr(fsops, "_fsync", lambda handle: (_ for _ in ()).throw(OSError(errno.EIO, "bad disk")))
     with pytest.raises(OSError, match="bad disk"):
-        submission.submit_command(jar, "ls")
+        workers.submit(jar, "ls")
     assert contents(jar) == {}
 
 
@@ -242,7 +247,7 @@ def test_when_only_the_last_sync_fails_the_sentence_says_that_the_job_is_submitt
 
     monkeypatch.setattr(fsops, "sync_directory", fail)
     with pytest.raises(JobJarError, match="submitted, but a power cut may undo it"):
-        submission.submit_command(jar, "ls")
+        workers.submit(jar, "ls")
     assert len(os.listdir(jar.unclaimed)) == 1
 
 
@@ -255,7 +260,7 @@ def test_a_worker_may_have_taken_the_job_before_submit_returns(jar, monkeypatch)
         raise OSError(errno.ENOENT, "the reply was lost")
 
     monkeypatch.setattr(os, "rename", taken_at_once)
-    assert submission.submit_command(jar, "ls").name in os.listdir(jar.completed)
+    assert workers.submit(jar, "ls").name in os.listdir(jar.completed)
 
 
 FILL = """

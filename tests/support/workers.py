@@ -153,8 +153,8 @@ def drain(jar: Jar, *categories: str, **more: object) -> Handle:
 
 
 def submit(jar: Jar, command: str, **more: object) -> layout.Place:
-    """Submit a command as the two-line script."""
-    return submission.submit_command(jar, command, **more)
+    """Submit a command as the two-line script; `more` as in a Request."""
+    return submission.submit(jar, submission.Request(submission.script(command), **more))
 
 
 def place(jar: Jar, name: str, body: str = "true", category: str | None = None, mode: int = 0o700,
