@@ -151,6 +151,9 @@ def _asks_for_help(parser: Parser, words: list[str]) -> bool:
 
 
 def _settings(program: str, command: object, options: Options) -> object:
+    if options.home == "":
+        # Joined to the working directory it would be that directory, and become a jar.
+        raise UsageError("--home is empty: name the jar's directory, or leave the option out if JJ_HOME is to count")
     if not getattr(command, "NEEDS_SETTINGS", True):
         return None
     from jobjar import config

@@ -65,8 +65,17 @@ def test_no_space_is_75_and_names_the_file(command, capsys, code):
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
 def test_no_access_is_1_and_names_the_file(command, capsys, code):
     command.run = raising(OSError(code, os.strerror(code), "/jar/workers/x"))
-    assert cli.main("submit_job", []) == 1
-    assert capsys.readouterr().err.startswith("submit_job: /jar/workers/x: ")
+    assert cli.main("submit_job", []) == 2
+    assert capsys.readouterr().err.startswith(f"submit_job: /jar/workers/x{said}")
+
+
+def test_an_empty_home_is_refused_and_the_working_directory_is_no_jar(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for program in ("submit_job", "system_status", "unique_job_name"):
+        assert cli.main(program, ["--home", ""]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err.startswith(f"{program}: --home is empty: name the jar's directory")
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("defect", [OSError(errno.EIO, "x"), ZeroDivisionError(), ImportError("x", name="json")])
