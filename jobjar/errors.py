@@ -1,8 +1,14 @@
 """The errors that a person can mend, each with its exit status.
 
 Each message is one sentence that names the file and the remedy. A lost race is never an exception but a return
-value, and an OSError that nobody expected is left as it is.
+value, and an OSError is left as it is until somebody is to be told: `of_system` knows those that a person can mend.
 """
+
+import errno
+import os
+from collections.abc import Callable
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class JobJarError(Exception):
@@ -31,3 +37,34 @@ class TryAgain(JobJarError):
 
 class Fenced(JobJarError):
     """This worker's claims/ is gone: somebody declared it dead, and its jobs belong to them now."""
+
+
+def of_system(error: OSError) -> JobJarError | None:
+    """The sentence for an error of the operating system that a person can mend; None of all others."""
+    path = at_fault(error)
+    if error.errno in NO_ROOM:
+        return TryAgain(f"{path or 'a file of the jar'}: {error.strerror}: make room there and try again")
+    if path and error.errno == errno.EROFS:
+        return UsageError(f"{path} is on a file system mounted read-only: mount it writable, or choose another place")
+    if path and error.errno in (errno.EACCES, errno.EPERM):
+        return UsageError(f"{path}: {error.strerror}: make it accessible to you, or work as the jar's user")
+    return None
+
+
+def at_fault(error: OSError) -> str | None:
+    """The file or directory that the error is about: of a rename, the directory that refuses it; None if unknown."""
+    if error.filename2 is None:
+        return error.filename
+    ends = [os.path.dirname(path) for path in (error.filename2, error.filename)]
+    # The system names both ends, the source first, and does not say which of them refuses.
+    closed = [path for path in ends if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK)]
+    return (closed or ends)[0]
+
+
+def naming(path: str, act: Callable, *arguments: object) -> object:
+    """`act(*arguments)`, whose OSError names `path` if the system names no file: it does not for a descriptor."""
+    try:
+        return act(*arguments)
+    except OSError as error:
+        error.filename = error.filename or path
+        raise

@@ -12,6 +12,12 @@ def names(directory: str) -> list[str]:
     return os.listdir(directory)
 
 
+def path_of(handle: int) -> str:
+    """The path of an open file, for people: it may have another by now."""
+    path = f"/proc/self/fd/{handle}"
+    return link_text(path) or path
+
+
 def is_there(directory: str, name: str) -> bool:
     """Whether `name` exists in `directory`, whatever it is; asked of the freshly opened directory."""
     return status(directory, name) is not None

@@ -8,7 +8,7 @@ import errno
 import os
 
 from jobjar import fslook
-from jobjar.errors import Fenced, UsageError
+from jobjar.errors import Fenced, UsageError, naming
 
 _write = os.write
 _fsync = os.fsync
@@ -136,10 +136,9 @@ def remove_directory(path: str) -> bool:
     except FileNotFoundError:
         pass
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR):
-            return False
-        raise
-    return True
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR):
+            raise
+        return error.errno == errno.ENOENT
 
 
 def remove_tree(path: str) -> bool:
@@ -197,10 +196,10 @@ def create(path: str, data: bytes, mode: int, synced: bool = True) -> None:
             write_all(handle, data)
             os.fchmod(handle, mode)
             if synced:
-                _fsync(handle)
+                sync(handle)
         finally:
             # NFS: a full disk may show up only here, so it is checked like a write.
-            _close(handle)
+            close(handle)
     except BaseException:
         remove(path)
         raise
@@ -212,20 +211,21 @@ def publish(path: str, data: bytes, mode: int = 0o644) -> None:
     draft = os.path.join(directory, f".{name}.{os.getpid()}")
     remove(draft)
     create(draft, data, mode)
-    try:
-        os.rename(draft, path)
-    except FileNotFoundError:
-        # NFS: nobody else knows the draft's name, so when it is gone the rename has happened.
-        if os.path.basename(draft) in fslook.names(directory):
-            raise
+    # Nobody else knows the draft's name, so when it is gone it has been moved.
+    move(draft, path)
     sync_directory(directory)
+
+
+def _named(act: object, handle: int, *arguments: object) -> object:
+    # The path is asked for first: after a close the number means nothing, or another file.
+    return naming(fslook.path_of(handle), act, handle, *arguments)
 
 
 def write_all(handle: int, data: bytes) -> None:
     """Write all of `data`; a short write goes on where it stopped."""
     view = memoryview(data)
     while view:
-        view = view[_write(handle, view):]
+        view = view[_named(_write, handle, view):]
 
 
 def open_append(path: str, mode: int = 0o600) -> int:
@@ -233,33 +233,31 @@ def open_append(path: str, mode: int = 0o600) -> int:
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     size = os.fstat(handle).st_size
     if size and os.pread(handle, 1, size - 1) != b"\n":
-        _write(handle, b"\n")
+        _named(_write, handle, b"\n")
     return handle
 
 
 def append(handle: int, line: bytes) -> None:
     """Append one line with one write; readers skip the torn one that a short write leaves."""
-    if _write(handle, line) != len(line):
-        again = b"\n" + line
-        if _write(handle, again) != len(again):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if _named(_write, handle, line) != len(line) and _named(_write, handle, b"\n" + line) != len(line) + 1:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), fslook.path_of(handle))
 
 
 def sync(handle: int) -> None:
     """Bring what was written through `handle` to the disk, or raise."""
-    _fsync(handle)
+    _named(_fsync, handle)
 
 
 def close(handle: int) -> None:
     """Close; errors count, for on NFS they are those of the writes."""
-    _close(handle)
+    _named(_close, handle)
 
 
 def sync_directory(path: str) -> None:
     """Make the renames into and out of `path` survive a power cut, where the file system can."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _fsync(handle)
+        sync(handle)
     except OSError as error:
         # Some FUSE file systems cannot sync a directory, and have nothing to sync.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
