@@ -6,11 +6,10 @@ run(options, settings) -> exit status; NEEDS_SETTINGS = False lets it run where 
 gets None), and STRICT = False lets unknown settings pass with a warning.
 """
 
-import errno
 import os
 import sys
 
-from jobjar.errors import JobJarError, UsageError
+from jobjar.errors import JobJarError, UsageError, of_system
 from jobjar.options import Options, Parser, table
 
 JOBJAR = "jobjar"
@@ -38,8 +37,6 @@ EXIT_STATUS = ("exit status: 0 yes or done, 1 no or failed, 2 wrong use, 3 no su
 
 # The status that a shell gives to a program that SIGPIPE ended.
 BROKEN_PIPE = 141
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class OutputError(Exception):
@@ -151,12 +148,12 @@ def _asks_for_help(parser: Parser, words: list[str]) -> bool:
 
 
 def _settings(program: str, command: object, options: Options) -> object:
-    if options.home == "":
-        # Joined to the working directory it would be that directory, and become a jar.
-        raise UsageError("--home is empty: name the jar's directory, or leave the option out if JJ_HOME is to count")
     if not getattr(command, "NEEDS_SETTINGS", True):
         return None
     from jobjar import config
+    if options.home == "":
+        # Joined to the working directory it would be that directory, and become a jar.
+        raise UsageError("--home is empty: name the jar's directory, or leave the option out if JJ_HOME is to count")
     given = {"JJ_HOME": os.path.join(os.getcwd(), options.home)} if options.home is not None else {}
     return config.read(given, strict=getattr(command, "STRICT", True), warn=lambda text: _say(program, text))
 
@@ -175,14 +172,16 @@ def _guarded(program: str, action: object, module: str | None, words: list[str])
     except OutputError as error:
         return _unprinted(program, error.error)
     except JobJarError as error:
-        _say(program, str(error))
-        return error.exit_status
+        return _refused(program, error)
     except KeyboardInterrupt:
         return 130
     except ImportError as error:
         return _without_package(program, error)
     except OSError as error:
-        return _in_trouble(program, error)
+        known = of_system(error)
+        if known is None:
+            raise
+        return _refused(program, known)
 
 
 def _say(program: str, sentence: str) -> None:
@@ -201,15 +200,9 @@ def _without_package(program: str, error: ImportError) -> int:
     return 1
 
 
-def _in_trouble(program: str, error: OSError) -> int:
-    """The exit status for an error of the operating system that a person can mend; all others are raised again."""
-    if error.errno in NO_ROOM:
-        _say(program, f"{error.filename or 'a file of the jar'}: {error.strerror}: make room there and try again")
-        return 75
-    if error.errno in NO_ACCESS and error.filename:
-        _say(program, f"{error.filename}: {error.strerror}: make it accessible to you, or work as the jar's user")
-        return 1
-    raise error
+def _refused(program: str, error: JobJarError) -> int:
+    _say(program, str(error))
+    return error.exit_status
 
 
 def _unprinted(program: str, error: OSError) -> int:

@@ -3,12 +3,11 @@
 `Jar(home, workers)` only computes; `open_jar` and `create_jar` look at the disk. docs/PROTOCOL.md section 2 is the map.
 """
 
-import errno
 import os
 from collections import namedtuple
 
 from jobjar import fsops, jobname, states
-from jobjar.errors import UsageError
+from jobjar.errors import UsageError, of_system
 
 FORMAT = 1
 DIRECTORIES = ("limbo", "unclaimed", "held", "waiting", "claimed", "completed", "failed", "logs", "notes")
@@ -116,7 +115,7 @@ def failed_link(name: str) -> str:
 def open_jar(home: str, workers: str | None = None) -> Jar:
     """The jar at `home`, an absolute path that must exist; what is missing inside it is made.
 
-    UsageError: not there, not a directory, not ours to write, or of a newer format.
+    UsageError: not there, not a directory, not ours to write, or of a newer format. TryAgain: no space.
     """
     _require_directory(home, "JJ_HOME", "make it with `jobjar init DIR` or correct JJ_HOME")
     jar = Jar(home, workers)
@@ -126,22 +125,21 @@ def open_jar(home: str, workers: str | None = None) -> Jar:
         if workers and workers != os.path.join(home, "workers"):
             _require_directory(workers, "JJ_WORKER_HOME", "make it or correct JJ_WORKER_HOME")
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise UsageError(f"{error.filename or home} cannot be written: make it writable for you, or choose"
-                             " another JJ_HOME") from None
-        raise
+        raise of_system(error) or error from None
     return jar
 
 
 def create_jar(home: str) -> Jar:
-    """Make a jar at the absolute path `home`, with its parents; a jar that is there already is left as it is."""
+    """Make a jar at the absolute path `home`, with its parents; a jar that is there already is left as it is.
+
+    UsageError: it cannot be made there. TryAgain: no space.
+    """
     try:
         _make_with_parents(home)
-    except (UsageError, NotADirectoryError):
-        raise UsageError(f"{home} cannot be a jar: a file is in the way, so choose another place") from None
-    except PermissionError:
-        raise UsageError(f"{home} cannot be made: choose a place where you may write") from None
-    return open_jar(home)
+        return open_jar(home)
+    except OSError as error:
+        raise of_system(error) or UsageError(f"{home} cannot be made ({error.strerror}): choose a place where you may"
+                                             " write") from None
 
 
 def _make_with_parents(path: str) -> None:

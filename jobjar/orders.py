@@ -9,7 +9,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable
 
 from jobjar import config, fslook, fsops, layout, registration
-from jobjar.errors import JobJarError, NoSuchJob, UsageError
+from jobjar.errors import NoSuchJob, UsageError
 from jobjar.layout import Jar
 
 # `stop`, `pause`, `renew`: whether it is asked for; `drain`: the reason, "" when none is given, None when not drained.
@@ -109,7 +109,7 @@ def _reach(directory: str, act: Callable[[str], None]) -> bool:
         # RACE: it has been set aside since, so its worker has left.
         return False
     except PermissionError as error:
-        raise JobJarError(f"{error.filename} cannot be changed by you: ask the owner of {directory}") from None
+        raise UsageError(f"{error.filename} cannot be changed by you: ask the owner of {directory}") from None
 
 
 def _set(directory: str, marker: str) -> None:

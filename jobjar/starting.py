@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from jobjar import config, fsops, leftovers, node, process, registration, trust
 from jobjar.config import Settings
-from jobjar.errors import JobJarError
+from jobjar.errors import JobJarError, NoSuchJob, TryAgain, UsageError, of_system
 from jobjar.layout import Jar
 from jobjar.nodelock import only_one
 from jobjar.recovery import Recovery
@@ -22,6 +22,8 @@ from jobjar.watch import Bell, Watch
 from jobjar.worker import FENCED, RENEWED, Worker
 
 READY, REFUSED = b"+", b"-"
+# What the error of a child is to its starter, by the exit status.
+KINDS = {kind.exit_status: kind for kind in (JobJarError, UsageError, NoSuchJob, TryAgain)}
 HIGHEST_DESCRIPTOR = 65536
 REGISTER_TIME = 60.0
 
@@ -33,7 +35,7 @@ Terms = namedtuple("Terms", "categories idle_exit", defaults=((), None))
 def start(jar: Jar, settings: Settings, terms: Terms) -> str:
     """Start one worker in the background and return its name once it has registered.
 
-    It survives the caller and its terminal. JobJarError says why it did not start.
+    It survives the caller and its terminal. JobJarError says why it did not start, as in the foreground.
     """
     trust.require(jar, settings)
     inner, outer = os.pipe()
@@ -47,8 +49,9 @@ def start(jar: Jar, settings: Settings, terms: Terms) -> str:
         answer = pipe.read()
     if answer[:1] == READY:
         return os.fsdecode(answer[1:])
-    reason = os.fsdecode(answer[1:]) or "it ended before it was ready"
-    raise JobJarError(f"no worker was started: {reason}")
+    if answer[:1] != REFUSED:
+        raise JobJarError("no worker was started: it ended before it was ready")
+    raise KINDS[answer[1]](os.fsdecode(answer[2:]))
 
 
 def _detach(jar: Jar, settings: Settings, terms: Terms, report: int) -> None:
@@ -70,10 +73,19 @@ def _register_and_tell(jar: Jar, settings: Settings, terms: Terms, report: int) 
     try:
         worker = register(jar, settings, terms)
     except BaseException as error:
-        _answer(report, REFUSED, str(error) or repr(error))
+        known = _known(error)
+        _answer(report, REFUSED + bytes([known.exit_status]), str(known))
         return None
     _answer(report, READY, worker.name)
     return worker
+
+
+def _known(error: BaseException) -> JobJarError:
+    if isinstance(error, OSError):
+        error = of_system(error) or error
+    if isinstance(error, JobJarError):
+        return error
+    return JobJarError(f"no worker was started: {type(error).__name__}: {error}")
 
 
 def _forget_origin(keep: int) -> None:

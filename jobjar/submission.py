@@ -4,19 +4,17 @@ Invariant: when a function here returns, the jobs survive a power cut; when it r
 them is left. docs/PROTOCOL.md section 6, "Submit".
 """
 
-import errno
 import os
 import stat
 import time
 from _thread import allocate_lock
 
 from jobjar import fsops, jobname, moves, states
-from jobjar.errors import JobJarError, TryAgain, UsageError
+from jobjar.errors import NO_ROOM, JobJarError, TryAgain, UsageError, at_fault
 from jobjar.layout import Jar, Place
 
 HEADER = b"#!/bin/sh -f\n"
 MODE = 0o700
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 _lock = allocate_lock()
 _last = 0
@@ -167,7 +165,7 @@ def _explain(error: BaseException, jar: Jar, done: int, total: int) -> None:
     """Raise the sentence that says what became of the jobs, if a person needs one; else return."""
     if not isinstance(error, OSError) or not (done or error.errno in NO_ROOM):
         return
-    reason = f"{error.filename or jar.limbo}: {error.strerror}"
+    reason = f"{at_fault(error) or jar.limbo}: {error.strerror}"
     what = f"{done} of {total} jobs are submitted, so submit only the others again" if done else "nothing is submitted"
     if error.errno in NO_ROOM:
         raise TryAgain(f"{reason}: {what}, when there is room") from None

@@ -8,6 +8,8 @@ import pytest
 from support import jars, nodes, processes, programs
 from support.nodes import Site
 
+from jobjar import orders
+
 ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can mount file systems here")
 COMMANDS = [("start_worker",), ("check_workers",), ("recover_stranded",), ("submit_job", "true"), ("system_status",),
@@ -88,9 +90,8 @@ def closed(site):
 
 @pytest.mark.skipif(ROOT, reason="root may write everywhere, so a read-only mount is tried instead")
 def test_a_home_that_may_not_be_written_is_one_sentence(closed):
-    for command in (("start_worker",), ("submit_job", "true")):
-        status, out, err = closed.run(*command)
-        assert status in (1, 2) and out == "" and len(err.splitlines()) == 1 and closed.jar.home in err
+    for command in (("start_worker",), ("submit_job", "true"), ("jobjar", "drain", "rain")):
+        assert closed.jar.home in refused(closed, *command)
 
 
 def mounted(site, script, *command):
@@ -102,14 +103,58 @@ def mounted(site, script, *command):
 
 
 @needs_root
-@pytest.mark.parametrize("command", [("start_worker",), ("submit_job", "true"), ("jobjar", "drain", "rain"),
-                                     ("submit_job", "-c", "C9", "true")])
-def test_a_read_only_home_is_one_sentence(site, command):
+@pytest.mark.parametrize("furnished", [True, False])
+@pytest.mark.parametrize("command", [("start_worker",), ("start_worker", "--foreground"), ("submit_job", "true"),
+                                     ("submit_job", "-c", "C9", "true"), ("jobjar", "drain", "sun"),
+                                     ("jobjar", "undrain", "meadow"), ("stop_worker", "snow")])
+def test_a_read_only_home_is_one_sentence_with_its_own_remedy(site, command, furnished):
+    orders.drain(site.jar, "meadow")
+    jars.worker(site.jar, "snow.1")
+    if not furnished:
+        os.rmdir(site.jar.held)
     before = jars.tree(site.jar)
     home = site.jar.home
     status, out, err = mounted(site, f"mount --bind {home} {home} && mount -o remount,ro,bind {home}", *command)
-    assert status in (1, 2) and out == "" and len(err.splitlines()) == 1 and home in err, (status, out, err)
+    assert (status, out) == (2, "") and len(err.splitlines()) == 1 and home in err, (status, out, err)
+    assert "mounted read-only: mount it writable" in err
     assert jars.tree(site.jar) == before
+
+
+@pytest.fixture
+def theirs():
+    """A jar that another user can get at."""
+    with jars.workplace() as top:
+        os.chmod(top, 0o755)
+        yield Site(jars.make(f"{top}/jar"))
+
+
+def as_nobody(site, *command):
+    """A command of an ordinary user."""
+    words = [sys.executable, os.path.join(programs.BIN, command[0]), *command[1:]]
+    return processes.finish(processes.spawn("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *words,
+                                            env={**site.environment, "HOME": "/"}))
+
+
+@needs_root
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="there is no setpriv here")
+@pytest.mark.parametrize("command, closed, blamed", [
+    (("submit_job", "-c", "C", "true"), "unclaimed/C", "unclaimed/C"), (("submit_job", "true"), "limbo", "limbo/2"),
+    (("jobjar", "drain", "sun"), "workers", "workers/.DRAIN.sun"),
+    (("jobjar", "undrain", "meadow"), "workers", "workers/DRAIN.meadow"),
+    (("stop_worker", "snow"), "workers/snow.1", "workers/snow.1/STOP")])
+def test_a_directory_of_somebody_else_is_the_one_that_is_named(theirs, command, closed, blamed):
+    if as_nobody(theirs, "jobjar", "--version")[0]:
+        pytest.skip("this checkout is closed to ordinary users")
+    jar = theirs.jar
+    orders.drain(jar, "meadow")
+    jars.worker(jar, "snow.1")
+    jar.queue("unclaimed", "C")
+    for path, _, _ in os.walk(jar.home):
+        os.chown(path, 65534, 65534)
+    os.chown(f"{jar.home}/{closed}", 0, 0)
+    status, out, err = as_nobody(theirs, *command)
+    assert (status, out) == (2, "") and len(err.splitlines()) == 1, (status, out, err)
+    assert f": {jar.home}/{blamed}" in err and not os.listdir(jar.limbo)
 
 
 @needs_root
@@ -118,7 +163,7 @@ def test_a_jar_on_two_file_systems_is_refused_with_both_paths(site, name):
     path = f"{site.jar.home}/{name}"
     status, out, err = mounted(site, f"mount -t tmpfs -o mode=755 none {path} && trap 'find {path} -mindepth 1' EXIT"
                                      " && true", "start_worker")
-    assert status in (1, 2) and out == "" and len(err.splitlines()) == 1, (status, out, err)
+    assert (status, out) == (2, "") and len(err.splitlines()) == 1, (status, out, err)
     assert "different file systems" in err and path in err and err.count(site.jar.home) >= 2
     assert site.living() == [] and os.listdir(site.jar.workers) == [] and os.listdir(site.jar.limbo) == []
 
@@ -128,7 +173,7 @@ def test_a_bind_mount_of_the_same_file_system_is_refused_too(site, tmp_path):
     """Its device number is the same, and yet nothing can be renamed into it."""
     (tmp_path / "other").mkdir()
     status, out, err = mounted(site, f"mount --bind {tmp_path}/other {site.jar.workers}", "start_worker")
-    assert (status, out) == (1, "") and "different file systems" in err
+    assert (status, out) == (2, "") and "different file systems" in err
     assert os.listdir(tmp_path / "other") == [] and os.listdir(site.jar.limbo) == []
 
 

@@ -62,8 +62,9 @@ def test_no_space_is_75_and_names_the_file(command, capsys, code):
     assert capsys.readouterr().err.startswith("submit_job: /jar/limbo/x: ")
 
 
-@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
-def test_no_access_is_1_and_names_the_file(command, capsys, code):
+@pytest.mark.parametrize("code, said", [(errno.EACCES, ": Permission denied: make it accessible to you"),
+                                        (errno.EROFS, " is on a file system mounted read-only: mount it writable")])
+def test_no_access_is_2_and_names_the_file_and_the_remedy(command, capsys, code, said):
     command.run = raising(OSError(code, os.strerror(code), "/jar/workers/x"))
     assert cli.main("submit_job", []) == 2
     assert capsys.readouterr().err.startswith(f"submit_job: /jar/workers/x{said}")

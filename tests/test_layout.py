@@ -8,7 +8,7 @@ import pytest
 from support import jars
 
 from jobjar import fsops, layout
-from jobjar.errors import UsageError
+from jobjar.errors import TryAgain, UsageError
 from jobjar.layout import Place
 
 
@@ -77,13 +77,27 @@ def test_a_jar_is_not_made_where_a_file_is(tmp_path):
             layout.create_jar(home)
 
 
-@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS])
-def test_a_jar_that_cannot_be_written_is_refused_with_a_sentence(jar, monkeypatch, code):
+@pytest.mark.parametrize("code, kind, said", [
+    (errno.ENOENT, UsageError, "choose a place where you may write"), (errno.EIO, UsageError, "cannot be made"),
+    (errno.EROFS, UsageError, "mounted read-only"), (errno.ENOSPC, TryAgain, "make room"),
+    (errno.EDQUOT, TryAgain, "make room")])
+def test_a_place_where_no_jar_can_be_made_is_refused_with_a_sentence(tmp_path, monkeypatch, code, kind, said):
+    def refuse(path, mode):
+        raise OSError(code, os.strerror(code), path)
+    monkeypatch.setattr(fsops, "make_directory", refuse)
+    for home in (tmp_path, tmp_path / "jar"):
+        with pytest.raises(kind, match=f"{tmp_path}.*{said}"):
+            layout.create_jar(str(home))
+
+
+@pytest.mark.parametrize("code, said", [(errno.EACCES, "make it accessible to you"), (errno.EPERM, "make it accessible"),
+                                        (errno.EROFS, "mounted read-only: mount it writable")])
+def test_a_jar_that_cannot_be_written_is_refused_with_a_sentence(jar, monkeypatch, code, said):
     def refuse(path, mode):
         raise OSError(code, os.strerror(code), path)
     os.rmdir(jar.held)
     monkeypatch.setattr(fsops, "make_directory", refuse)
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(UsageError, match=f"{jar.home}/.*{said}"):
         layout.open_jar(jar.home)
 
 

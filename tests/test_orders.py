@@ -213,7 +213,7 @@ def test_a_directory_of_somebody_else_is_named_with_the_remedy(staff, monkeypatc
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
     monkeypatch.setattr(orders.fsops, "touch", refuse)
-    with pytest.raises(JobJarError, match="rain.7/STOP cannot be changed by you: ask the owner"):
+    with pytest.raises(UsageError, match="rain.7/STOP cannot be changed by you: ask the owner"):
         orders.stop(staff, ["rain.7"])
 
 

@@ -10,8 +10,8 @@ import pytest
 from support import invariants, jars, nodes, processes, programs
 from support.nodes import Dead, Site
 
-from jobjar import fsops, node, process, registration, starting
-from jobjar.errors import JobJarError
+from jobjar import errors, fsops, node, process, registration, starting
+from jobjar.errors import Fenced, JobJarError, NoSuchJob, TryAgain, UsageError
 
 ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can make namespaces and mounts here")
@@ -76,9 +76,33 @@ def test_a_start_that_fails_is_one_sentence_and_leaves_nothing(site, monkeypatch
 
     monkeypatch.setattr(registration, "_draw_up", fail)
     monkeypatch.setenv("JJ_ALLOW_ROOT", "1")
-    with pytest.raises(JobJarError, match="no worker was started.*No space left"):
+    with pytest.raises(TryAgain, match="No space left.*make room"):
         starting.start(site.jar, site.settings, starting.Terms())
     assert jars.tree(site.jar) == before
+
+
+@pytest.mark.parametrize("error", [
+    OSError(28, "No space left on device", "/jar/x"), OSError(30, "Read-only file system", "/jar/x"),
+    OSError(13, "Permission denied", "/jar/x"), UsageError("two file systems"), NoSuchJob("x"), TryAgain("later"),
+    JobJarError("x"), Fenced("x \udcff")])
+def test_a_start_fails_in_the_background_with_the_sentence_and_the_status_of_the_foreground(site, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(starting, "register", fail)
+    known = errors.of_system(error) if isinstance(error, OSError) else error
+    with pytest.raises(JobJarError) as caught:
+        starting.start(site.jar, site.settings, starting.Terms())
+    assert (str(caught.value), caught.value.exit_status) == (str(known), known.exit_status)
+
+
+def test_a_defect_at_the_start_is_named_with_its_kind(site, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("by nought")
+
+    monkeypatch.setattr(starting, "register", fail)
+    with pytest.raises(JobJarError, match="no worker was started: ZeroDivisionError: by nought"):
+        starting.start(site.jar, site.settings, starting.Terms())
 
 
 def test_a_registration_that_fails_half_way_leaves_nothing(site, monkeypatch):

@@ -106,7 +106,8 @@ def test_a_wrong_file_is_named_with_its_line_and_not_changed(init, personal, tmp
 
 
 @pytest.mark.parametrize("words, said", [
-    (["{top}/file"], "a file is in the way"), (["{top}/file/jar"], "a file is in the way"),
+    (["{top}/file"], "/file is in the way"), (["{top}/file/jar"], "/file is in the way"),
+    (["/proc/x"], "/proc/x cannot be made"), (["/proc"], "/proc cannot be made"),
     (["a", "--home", "b"], "both"), (["{top}/jar "], "blank"), ([""], "empty"), (["{top}/a\nb"], "control character")])
 def test_a_place_that_cannot_be_a_jar_is_exit_2(init, tmp_path, words, said):
     (tmp_path / "file").write_text("")
