@@ -133,8 +133,7 @@ def remove_directory(path: str) -> bool:
     """rmdir; True when it is gone, False when something is in it or it is no directory."""
     try:
         os.rmdir(path)
-    except FileNotFoundError:
-        pass
+        return True
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR):
             raise
