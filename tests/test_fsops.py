@@ -157,7 +157,7 @@ def test_a_new_file_that_cannot_be_finished_is_not_left_behind(tmp_path, operati
     os.remove(path)
     at = [line.split(" ")[0] for line in trace].index(operation) + 1
     said = _struck(lambda: fsops.create(path, b"text", 0o600), Fault(RAISE, at, errno.ENOSPC), tmp_path)
-    assert "No space" in said and f"'{path}'" in said, "the system names no file for a descriptor"
+    assert "No space" in said
     assert os.listdir(tmp_path) == []
 
 
@@ -215,27 +215,28 @@ def test_a_full_disk_is_an_error(tmp_path, monkeypatch):
     assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(tmp_path / "journal")
 
 
-@pytest.mark.parametrize("seam, act", [
-    ("_write", lambda handle, path: fsops.append(handle, b"{}\n")), ("_fsync", lambda handle, path: fsops.sync(handle)),
-    ("_close", lambda handle, path: fsops.close(handle)), ("_write", lambda handle, path: fsops.open_append(path)),
-    ("_fsync", lambda handle, path: fsops.sync_directory(path))])
-def test_an_error_names_the_file_although_the_system_knew_only_a_descriptor(tmp_path, monkeypatch, seam, act):
+@pytest.mark.parametrize("seam, named, act", [
+    ("_write", "journal", lambda handle, path: fsops.append(handle, b"{}\n")),
+    ("_write", "journal", lambda handle, path: fsops.open_append(path)),
+    ("_fsync", "journal", lambda handle, path: fsops.sync(handle)),
+    ("_close", "journal", lambda handle, path: fsops.close(handle)),
+    ("_fsync", "", lambda handle, path: fsops.sync_directory(os.path.dirname(path))),
+    *((seam, "journal2", lambda handle, path: fsops.create(path + "2", b"", 0o600)) for seam in ("_fsync", "_close")),
+    ("_write", "journal2", lambda handle, path: fsops.create(path + "2", b"text", 0o600))])
+def test_an_error_names_the_file_although_the_system_knew_only_a_descriptor(tmp_path, monkeypatch, seam, named, act):
     path = jars.write(str(tmp_path / "journal"), "torn")
     handle = os.open(path, os.O_RDWR)
     if act.__code__.co_names[-1] == "sync_directory":
         path = str(tmp_path)
 
-    def refuse(descriptor, *_):
-        if seam == "_close":
-            os.close(descriptor)
+    def refuse(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(fsops, seam, refuse)
     with pytest.raises(OSError) as caught:
         act(handle, path)
-    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, path)
-    if seam != "_close":
-        os.close(handle)
+    os.close(handle)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / named))
 
 
 def test_no_link_is_followed_when_a_file_is_made_or_touched(tmp_path):
