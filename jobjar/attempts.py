@@ -46,6 +46,7 @@ class Attempts:
         self._tries = 1
         self._target: str | None = None
         self._users: dict[int, str] = {}
+        self._told: set[str] = set()
 
     def claim(self, place: Place, server_now: float) -> str:
         """Try for a candidate: WON, LOST (somebody was quicker), or LEFT where it is: no job, or not to be had."""
@@ -56,12 +57,20 @@ class Attempts:
         code = moves.claim(self.jar, place, self.claims)
         if code in NO_SPACE:
             raise OSError(code, os.strerror(code), self.jar.path(place))
+        if code in (errno.ENOENT, errno.ESTALE):
+            return LOST
         if code:
-            return LOST if code in (errno.ENOENT, errno.ESTALE) else LEFT
+            self._tell_once(f"{place.name} cannot be claimed: {os.strerror(code)}")
+            return LEFT
         if careful:
             fsops.sync_directory(os.path.join(self.claims, place.category or ""))
         self._distrusted = verdict == REFUSE
         return WON
+
+    def _tell_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self.log.say(text)
 
     def _begin(self, place: Place) -> bool:
         """Write the intent of a new attempt; whether the claim must survive a power cut."""
@@ -99,7 +108,8 @@ class Attempts:
         """Run the job that was claimed last and see it out of claims/; returns the kind of its Outcome."""
         place = Place(CLAIMS, place.category, place.name, self.claims)
         # Nobody counts attempts of a job that a living worker holds, so what holds now holds to its end.
-        self._tries = 1 + len(notes.open_attempts(self.jar, place.name, place.category)) if self._has_notes else 1
+        self._tries = 1 + (self._insist(lambda: len(notes.open_attempts(self.jar, place.name, place.category)))
+                           if self._has_notes else 0)
         shown = self._show(place)
         if self._distrusted:
             outcome = Outcome(runner.REFUSED, why="its owner is not trusted by this worker, or it is set-id")
@@ -131,7 +141,8 @@ class Attempts:
     def _end(self, place: Place, outcome: Outcome) -> None:
         record = {**runner.usage_record(outcome), "node": self.me.node, "tries": self._tries}
         try:
-            record["user"] = self._login(os.lstat(self.jar.path(place)).st_uid)
+            found = os.lstat(self.jar.path(place))
+            record["user"], record["ino"] = self._login(found.st_uid), found.st_ino
         except FileNotFoundError:
             # It has removed itself, or is fenced: the move will tell.
             record["gone"] = True
@@ -139,7 +150,10 @@ class Attempts:
         self._insist(lambda: self.journal.end(*key, **record))
         self._insist(lambda: moves.complete(
             self.jar, place, self._mine(), bad=record["state"] != "COMPLETED", output=self.runner.output,
-            first=self._target, detour=self._detour, last=lambda: self._close_notes(place)))
+            first=self._target, detour=self._detour, **self._last(place)))
+
+    def _last(self, place: Place) -> dict[str, Callable[[], None]]:
+        return {"last": lambda: self._close_notes(place)} if self._has_notes else {}
 
     def _detour(self, name: str) -> None:
         self.journal.target(self._attempt, name)
@@ -170,7 +184,8 @@ class Attempts:
         self._insist(lambda: self.journal.say(REQUEUE, *key, why))
         if self.runner.has_output():
             self._insist(lambda: fsops.move(self.runner.output, self.jar.log(place.name, self._attempt)))
-        self._insist(lambda: moves.requeue(self.jar, place, self._mine()))
+        self._insist(lambda: moves.requeue(self.jar, place, self._mine(), before=lambda name: notes.carry(
+            self.jar, self.owner, place.name, place.category, name)))
 
     def _mine(self) -> str:
         return reservation.text(self.owner, self._attempt)
@@ -183,13 +198,12 @@ class Attempts:
                 self._users[uid] = str(uid)
         return self._users[uid]
 
-    def _insist(self, step: Callable[[], object]) -> None:
+    def _insist(self, step: Callable[[], object]) -> object:
         """Repeat a step that may be repeated until it succeeds: a full disk must not make a job run again."""
         delay = 1.0
         while True:
             try:
-                step()
-                return
+                return step()
             except OSError as error:
                 if error.errno == errno.ENOENT and not fslook.is_there(*os.path.split(self.claims)):
                     # No repetition mends that: the whole jar may have been removed.

@@ -19,6 +19,7 @@ RACY = 2.0
 AGAIN_AFTER = RACY + 0.1
 RENEW_AFTER = 1.0
 LOOK_AGAIN_AFTER = 0.5
+PASS_OVER = 60.0
 COST_FACTOR = 20
 # An empty file this young may be one that somebody is still copying.
 EMPTY_AGE = 2.0
@@ -113,6 +114,7 @@ class Shelf:
         self.is_hinted = False
         self.candidates: list[str] = []
         self._left: set[str] = set()
+        self._passed_over: dict[str, float] = {}
         self._numbers: dict[str, str] = {}
         self._listed_at = self._looked_at = float("-inf")
         self._cost = 0.0
@@ -154,16 +156,24 @@ class Shelf:
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             names = []
         self._numbers = {name: number for name, number in ((n, self._number(n)) for n in names) if number}
+        now = time.monotonic()
+        self._passed_over = {name: until for name, until in self._passed_over.items() if until > now}
+        names = [name for name in names if name not in self._passed_over]
         # pop() takes the last: the highest priority, and of those the oldest.
         names.sort(key=self._age, reverse=True)
         names.sort(key=_priority)
         self.candidates = names
-        self._left.clear()
+        self._left = set(self._passed_over)
         self._listed_at = self._looked_at = time.monotonic()
         self._cost = self._listed_at - began
 
     def leave(self, name: str) -> None:
         """Remember a candidate that was not had: it is looked at again, for chmod changes no directory."""
+        self._left.add(name)
+
+    def pass_over(self, name: str) -> None:
+        """Leave a candidate to itself for a while: what cannot be started now must not keep others from starting."""
+        self._passed_over[name] = time.monotonic() + PASS_OVER
         self._left.add(name)
 
     def _number(self, name: str) -> str | None:
@@ -211,6 +221,12 @@ class Queue:
     def has_candidates(self) -> bool:
         """Whether there is anything left to try without a new listing."""
         return any(shelf.candidates for shelf in self.shelves)
+
+    def pass_over(self, place: Place) -> None:
+        """See `Shelf.pass_over`."""
+        for shelf in self.shelves:
+            if shelf.category == place.category:
+                shelf.pass_over(place.name)
 
     def take(self) -> tuple[Shelf, Place] | None:
         """The best candidate, taken off its shelf; None when there is none. It may be gone already."""

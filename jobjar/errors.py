@@ -6,7 +6,6 @@ value, and an OSError is left as it is until somebody is to be told: `of_system`
 
 import errno
 import os
-from collections.abc import Callable
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -59,12 +58,3 @@ def at_fault(error: OSError) -> str | None:
     # The system names both ends, the source first, and does not say which of them refuses.
     closed = [path for path in ends if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK)]
     return (closed or ends)[0]
-
-
-def naming(path: str, act: Callable, *arguments: object) -> object:
-    """`act(*arguments)`, whose OSError names `path` if the system names no file: it does not for a descriptor."""
-    try:
-        return act(*arguments)
-    except OSError as error:
-        error.filename = error.filename or path
-        raise

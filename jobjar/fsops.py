@@ -1,4 +1,6 @@
-"""The only module that creates, renames, links, syncs and unlinks; what network file systems do to that lives here.
+"""The only module that renames, links, syncs and unlinks; what network file systems do to that lives here.
+
+`fstree` beside it belongs to it: what takes a whole job's directory away.
 
 Every function takes absolute paths. Nothing here knows what a path means. The three names below are the seam at
 which tests inject faults into what raises no audit event.
@@ -6,9 +8,12 @@ which tests inject faults into what raises no audit event.
 
 import errno
 import os
+import stat
+from collections.abc import Callable
 
 from jobjar import fslook
-from jobjar.errors import Fenced, UsageError, naming
+from jobjar.errors import Fenced, UsageError
+from jobjar.fstree import remove_tree as remove_tree
 
 _write = os.write
 _fsync = os.fsync
@@ -101,12 +106,26 @@ def withdraw(path: str, text: str, aside: str) -> bool:
     except FileNotFoundError:
         # RACE: somebody withdrew it for me; NFS: or the reply was lost, and it lies aside.
         pass
-    if fslook.link_text(aside) in (text, None):
+    found = fslook.status(*os.path.split(aside))
+    if found is None:
+        return True
+    if stat.S_ISLNK(found.st_mode) and os.readlink(aside) == text:
         remove(aside)
         return True
-    # RACE: another process had withdrawn mine, and somebody's file stood there by the time of the rename.
-    os.rename(aside, path)
+    _put_back(aside, path, text, stat.S_ISLNK(found.st_mode))
     return False
+
+
+def _put_back(aside: str, path: str, text: str, is_link: bool) -> None:
+    # RACE: another had withdrawn mine, and by the time of the rename somebody's file or reservation stood there.
+    if is_link:
+        # When the name is taken again, what this link reserved has been done without it.
+        link(os.readlink(aside), path)
+        remove(aside)
+    elif link(text, path):
+        os.rename(aside, path)
+    else:
+        raise OSError(errno.EEXIST, "a file has lost its name to another, and waits here for a person", aside)
 
 
 def make_directory(path: str, mode: int = 0o777) -> bool:
@@ -140,53 +159,6 @@ def remove_directory(path: str) -> bool:
         return error.errno == errno.ENOENT
 
 
-def remove_tree(path: str) -> bool:
-    """Remove a job's directory and all that is in it on the same file system; True when it is gone.
-
-    Follows no links, crosses no mount, opens what the job has closed to itself, and leaves what it cannot remove.
-    """
-    try:
-        parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    try:
-        _empty(parent, os.path.basename(path), os.stat(parent).st_dev)
-    except (OSError, RecursionError):
-        return False
-    finally:
-        os.close(parent)
-    return True
-
-
-def _empty(parent: int, name: str, device: int) -> None:
-    try:
-        os.unlink(name, dir_fd=parent)
-        return
-    except FileNotFoundError:
-        return
-    except (IsADirectoryError, PermissionError):
-        pass
-    handle = _open_directory(parent, name)
-    try:
-        if os.fstat(handle).st_dev != device:
-            raise OSError(errno.EXDEV, "a mounted file system is left alone", name)
-        os.fchmod(handle, 0o700)
-        for entry in os.listdir(handle):
-            _empty(handle, entry, device)
-    finally:
-        os.close(handle)
-    os.rmdir(name, dir_fd=parent)
-
-
-def _open_directory(parent: int, name: str) -> int:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(name, flags, dir_fd=parent)
-    except PermissionError:
-        os.chmod(name, 0o700, dir_fd=parent)
-        return os.open(name, flags, dir_fd=parent)
-
-
 def create(path: str, data: bytes, mode: int, synced: bool = True) -> None:
     """Write a new file, exclusively; on any error nothing is left behind. FileExistsError when the name is taken."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -215,9 +187,13 @@ def publish(path: str, data: bytes, mode: int = 0o644) -> None:
     sync_directory(directory)
 
 
-def _named(act: object, handle: int, *arguments: object) -> object:
-    # The path is asked for first: after a close the number means nothing, or another file.
-    return naming(fslook.path_of(handle), act, handle, *arguments)
+def _named(act: Callable, handle: int, *arguments: object) -> object:
+    try:
+        return act(handle, *arguments)
+    except OSError as error:
+        # For a descriptor the system names no file, and a person has to know where there is no room.
+        error.filename = error.filename or fslook.path_of(handle)
+        raise
 
 
 def write_all(handle: int, data: bytes) -> None:
@@ -249,14 +225,20 @@ def sync(handle: int) -> None:
 
 def close(handle: int) -> None:
     """Close; errors count, for on NFS they are those of the writes."""
-    _named(_close, handle)
+    # Asked for first: after a close the number means nothing, or another file.
+    path = fslook.path_of(handle)
+    try:
+        _close(handle)
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
 
 
 def sync_directory(path: str) -> None:
     """Make the renames into and out of `path` survive a power cut, where the file system can."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        sync(handle)
+        _named(_fsync, handle)
     except OSError as error:
         # Some FUSE file systems cannot sync a directory, and have nothing to sync.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
@@ -269,16 +251,6 @@ def touch(path: str, mode: int = 0o644) -> None:
     """Make the empty file `path`, or set its mtime to the server's now."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode))
     os.utime(path)
-
-
-def server_now(directory: str) -> float:
-    """The file server's clock, in seconds since the epoch, by a short-lived dot file in `directory`."""
-    path = os.path.join(directory, f".now.{os.uname().nodename}.{os.getpid()}")
-    touch(path)
-    try:
-        return fslook.status(directory, os.path.basename(path)).st_mtime
-    finally:
-        remove(path)
 
 
 def sync_file_system(path: str) -> None:

@@ -30,8 +30,8 @@ class Journal:
     def intend(self, attempt: str, category: str | None, name: str, sync: bool = False) -> None:
         """Say that `attempt` is about to claim the job. A claim that is lost leaves a harmless line.
 
-        Synced when this journal holds an end of the same category and name: after a power cut that end must not
-        be taken for this attempt's.
+        Synced when this journal holds an end, or the like, of the same category and name: after a power cut that
+        must not be taken for this attempt's.
         """
         self._append({"e": CLAIM, "a": attempt, "c": category, "n": name, "t": _now()})
         if sync or (category, name) in self._ended:
@@ -45,12 +45,14 @@ class Journal:
             self.sync()
 
     def target(self, attempt: str, final: str) -> None:
-        """Say that `final` is about to be tried as the attempt's final name; a redo looks there first."""
+        """Say that `final` is about to be tried as the attempt's final name; a redo looks there first. Synced."""
         self._append({"e": TARGET, "a": attempt, "as": final})
+        self.sync()
 
     def say(self, event: str, attempt: str, category: str | None, name: str, why: str) -> None:
         """Say why the attempt came to nothing: REQUEUE or REFUSE. Synced."""
         self._append({"e": event, "a": attempt, "c": category, "n": name, "t": _now(), "why": why})
+        self._ended.add((category, name))
         self.sync()
 
     def _append(self, line: dict) -> None:
@@ -77,11 +79,11 @@ class Journal:
         if os.fstat(self._handle).st_size < ROTATE_AT:
             return
         self.sync()
-        numbers = [int(name[8:]) for name in fslook.names(self.directory)
-                   if name.startswith("journal.") and name[8:].isdigit()]
-        fsops.rename(self.path, f"{self.path}.{max(numbers, default=0) + 1}")
+        if fslook.is_there(self.directory, "journal"):
+            fsops.move(self.path, f"{self.path}.{1 + _newest(self.directory)}")
         old = self._handle
-        # Opened before the old one is closed: an error must not leave a number that soon means another file.
+        # Opened before the old one is closed: an error must not leave a number that soon means another file. Until it
+        # succeeds the newest numbered one is the current journal.
         self.__init__(self.directory)
         fsops.close(old)
 
@@ -99,12 +101,12 @@ class History:
         self._ends: dict[str, dict] = {}
         self._targets: dict[str, str] = {}
         self._given_back: set[str] = set()
-        for line in read_lines(os.path.join(directory, "journal")):
+        for line in read_lines(_current(directory)):
             self._take(line)
 
     def _take(self, line: dict) -> None:
         event, attempt = line.get("e"), line.get("a")
-        if not isinstance(attempt, str):
+        if not isinstance(attempt, str) or not isinstance(line.get("c"), str | None):
             return
         if event == CLAIM:
             self._last[line.get("c"), line.get("n")] = attempt
@@ -130,6 +132,19 @@ class History:
     def is_given_back(self, attempt: str) -> bool:
         """Whether the worker had ended the attempt itself, to have it repeated without being counted."""
         return attempt in self._given_back
+
+
+def _newest(directory: str) -> int:
+    """The number of the newest journal that was rotated; 0 when there is none."""
+    return max((int(name[8:]) for name in fslook.names(directory)
+                if name.startswith("journal.") and name[8:].isdigit()), default=0)
+
+
+def _current(directory: str) -> str:
+    path = os.path.join(directory, "journal")
+    if fslook.is_there(directory, "journal") or not (number := _newest(directory)):
+        return path
+    return f"{path}.{number}"
 
 
 def _now() -> float:

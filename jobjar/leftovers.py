@@ -51,6 +51,10 @@ def _dead_owner(jar: Jar, me: Identity, text: str) -> tuple[str, str] | None:
     if parsed is None:
         return None
     owner, nonce = parsed
+    if owner.rpartition(".")[0] != me.node:
+        # RACE: two processes that withdraw one reservation could take away what has come in its place, so only its
+        # own node does it, under that node's lock.
+        return None
     record = registration.read(jar, owner)
     if record is not None and f"{nonce.removeprefix('none-')}-".startswith(record.nonce + "-"):
         # A worker that has left, or was recovered, moves nothing more, dead or not.

@@ -98,7 +98,8 @@ def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None
     final = reservation.hold_final(jar, first or place.name, mine, bad, printed, detour)
     if printed:
         fsops.move(output, jar.log(final))
-    is_here = not bad or place.name in _siblings(place)
+    # A worker that is fenced by now must learn it before it says in notes/ or failed/ what is not its to say.
+    is_here = not bad and last is _nothing or place.name in _siblings(place)
     if bad and is_here:
         fsops.link(layout.failed_link(final), os.path.join(jar.failed, final))
     last()
@@ -108,9 +109,10 @@ def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None
     return None
 
 
-def requeue(jar: Jar, place: Place, mine: str, state: str = states.UNCLAIMED) -> Place | None:
-    """claims/ → a queue, by its own living worker: the attempt has ended and is to be repeated."""
-    return _into_queue(jar, "requeue", place, state, mine)
+def requeue(jar: Jar, place: Place, mine: str, state: str = states.UNCLAIMED,
+            before: Callable[[str], None] = _nothing) -> Place | None:
+    """claims/ → a queue, by its living worker: the attempt has ended and is to be repeated. `before`: see recover."""
+    return _into_queue(jar, "requeue", place, state, mine, before=before)
 
 
 def recover(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:

@@ -7,6 +7,8 @@ the clock; a process id alone proves nothing.
 import os
 from collections import namedtuple
 
+from jobjar.errors import UsageError
+
 ALIVE, DEAD, UNKNOWN = "alive", "dead", "unknown"
 
 # A beat younger than this, on the server's clock, vetoes the verdict that a reboot killed the worker.
@@ -57,8 +59,11 @@ def start_ticks(pid: int) -> int | None:
 
 
 def myself(node: str) -> Identity:
-    """The identity of the calling process, on the node of that name."""
+    """The identity of the calling process, on the node of that name. UsageError when /proc speaks of others."""
     pid = os.getpid()
+    if os.path.islink("/proc/self") and os.readlink("/proc/self") != str(pid):
+        raise UsageError("/proc shows another pid namespace, so nobody could say which workers live: mount one of this"
+                         " namespace (`unshare --mount-proc`)")
     return Identity(node, pid, start_ticks(pid) or 0, boot_id(), machine_id(), pid_namespace())
 
 

@@ -81,6 +81,13 @@ def count(jar: Jar, writer: str, name: str, category: str | None, attempt: str, 
     return len(attempts | {attempt})
 
 
+def carry(jar: Jar, writer: str, name: str, category: str | None, new_name: str) -> None:
+    """Take the attempts that count along to another name, which the job is about to get."""
+    if new_name != name:
+        for attempt in sorted(open_attempts(jar, name, category)):
+            count(jar, writer, new_name, category, attempt, f"it was {name} then")
+
+
 def close(jar: Jar, writer: str, name: str, category: str | None) -> None:
     """Say that the job is done: a later job of the same name starts counting anew."""
     add(jar, writer, name, category, DONE, closes=sorted(open_attempts(jar, name, category)))

@@ -164,9 +164,10 @@ class Recovery:
         attempt = history.attempt(place.category, place.name) or f"none-{record.nonce}"
         mine = reservation.text(record.worker, attempt)
         end = history.end(attempt)
-        if end is not None:
+        if end is not None and end.get("ino") in (None, os.lstat(self.jar.path(place)).st_ino):
             self._complete(record, history, place, mine, attempt, end)
             return
+        self._keep_output(record, attempt)
         for name in self._reserved_by(mine):
             reservation.void(self.jar, name, mine, attempt)
         why = f"worker {record.worker} died while it had the job"
@@ -179,8 +180,15 @@ class Recovery:
         if tries >= self.max_attempts:
             self._give_up(place, mine, f"{why}, for the {_ordinal(tries)} time: the limit is JJ_MAX_ATTEMPTS")
         else:
-            carry = self._carry(place)
-            self._done("recover", place, moves.recover(self.jar, place, mine, before=carry))
+            moved = moves.recover(self.jar, place, mine, before=lambda name: notes.carry(
+                self.jar, self.writer, place.name, place.category, name))
+            self._done("recover", place, moved)
+
+    def _keep_output(self, record: Record, attempt: str) -> None:
+        """Keep what a lost attempt printed, under a name by which a mistaken live worker cannot move it."""
+        directory = self.jar.worker(record.worker)
+        if fslook.is_there(directory, "output"):
+            fsops.move(os.path.join(directory, "output"), os.path.join(directory, f"output.{attempt}"))
 
     def _complete(self, record: Record, history: History, place: Place, mine: str, attempt: str, end: dict) -> None:
         journal = Journal(self.jar.worker(record.worker))
@@ -201,14 +209,6 @@ class Recovery:
     def _close_notes(self, place: Place) -> None:
         if notes.has(self.jar, place.name):
             notes.close(self.jar, self.writer, place.name, place.category)
-
-    def _carry(self, place: Place) -> Callable[[str], None]:
-        """Take the attempts along to a new name, when the old one is occupied."""
-        def carry(name: str) -> None:
-            if name != place.name:
-                for attempt in sorted(notes.open_attempts(self.jar, place.name, place.category)):
-                    notes.count(self.jar, self.writer, name, place.category, attempt, f"it was {place.name} then")
-        return carry
 
     def _done(self, event: str, place: Place, moved: Place | None) -> None:
         if moved is not None:

@@ -145,8 +145,19 @@ def verdict(jar: Jar, record: Record, me: Identity) -> str:
     if record.identity.boot == me.boot or record.identity.node != me.node:
         return node.verdict(record.identity, me)
     beat = fslook.status(jar.worker(record.worker), "beat")
-    age = fsops.server_now(jar.limbo) - beat.st_mtime if beat else node.BEAT_VETO
+    age = server_now(jar) - beat.st_mtime if beat else node.BEAT_VETO
     return node.verdict(record.identity, me, age)
+
+
+def server_now(jar: Jar) -> float:
+    """The file server's clock, in seconds since the epoch, by a short-lived dot file in limbo/."""
+    name = f".now.{os.uname().nodename}.{os.getpid()}"
+    path = os.path.join(jar.limbo, name)
+    fsops.touch(path)
+    try:
+        return fslook.status(jar.limbo, name).st_mtime
+    finally:
+        fsops.remove(path)
 
 
 def owns_jobs(jar: Jar, worker: str) -> bool:

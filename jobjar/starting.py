@@ -172,20 +172,26 @@ def _clear_name(jar: Jar, settings: Settings, me: node.Identity) -> bool:
     worker = node.owner(me)
     record = registration.read(jar, worker)
     try:
-        if registration.owns_jobs(jar, worker) and not _recover(jar, settings, me, record):
+        # RACE: of a directory that does not say whose it is nobody can say that it is not a newcomer's by the time it
+        # is set aside.
+        if record is None or registration.owns_jobs(jar, worker) and not _recover(jar, settings, me, record):
             return False
-        return registration.set_aside(jar, worker, record.nonce if record else f"unknown-{node.nonce(me)}")
+        return registration.set_aside(jar, worker, record.nonce)
     except (OSError, JobJarError):
         # Whatever is wrong with it, another name will do; `recover_stranded` says what is wrong.
         return False
 
 
-def _recover(jar: Jar, settings: Settings, me: node.Identity, record: registration.Record | None) -> bool:
-    if record is None or registration.verdict(jar, record, me) != node.DEAD:
+def _recover(jar: Jar, settings: Settings, me: node.Identity, record: registration.Record) -> bool:
+    if registration.verdict(jar, record, me) != node.DEAD:
         return False
-    recovered = Recovery(jar, me, settings.max_attempts).worker(record)
-    leftovers.sweep(jar, me)
-    return recovered
+    # When a check_workers has the lock, which starts this very worker perhaps, another name will do.
+    with only_one() as mine:
+        if not mine:
+            return False
+        recovered = Recovery(jar, me, settings.max_attempts).worker(record)
+        leftovers.sweep(jar, me)
+        return recovered
 
 
 def work(jar: Jar, settings: Settings, worker: Worker, terms: Terms) -> int:

@@ -16,7 +16,7 @@ from jobjar.config import Settings
 from jobjar.errors import Fenced
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
-from jobjar.runner import FAULT, LONG_JOB, Runner
+from jobjar.runner import BUSY, FAULT, LONG_JOB, Runner
 from jobjar.watch import Bell
 from jobjar.workerlog import WorkerLog
 
@@ -138,11 +138,12 @@ class Worker:
         """A job that is this worker's now; None when there is none, or when it is time to look at the markers."""
         while True:
             due = self.queue.due()
+            self._list(due)
+            # Behind the listing: no namesake of a late find can be among its candidates.
             if due or not self.queue.has_candidates():
                 found = self._found()
                 if found:
                     return found
-            self._list(due)
             candidate = self.queue.take()
             if candidate is None or time.monotonic() - self._looked_at >= LOOK_AT_MARKERS:
                 return self._put_back(candidate)
@@ -192,6 +193,8 @@ class Worker:
         self._idle_since = None
         self._pause = 1.0
         self._faults = self._faults + 1 if kind == FAULT else 0
+        if kind == BUSY:
+            self.queue.pass_over(place)
         if self._faults >= FAULTS_IN_A_ROW:
             self._faults = 0
             self.log.say(f"paused itself after {FAULTS_IN_A_ROW} jobs that this node could not start")

@@ -187,7 +187,8 @@ def test_an_end_line_that_was_torn_by_a_full_disk_is_written_again_whole(jar, mo
     assert history.end("a-1")["state"] == "COMPLETED" and history.attempt(None, "y") == "a-2"
 
 
-def test_a_journal_that_cannot_be_rotated_is_still_written_to(jar, monkeypatch):
+@pytest.mark.parametrize("how", ["move", "open_append"])
+def test_a_journal_that_cannot_be_rotated_is_still_written_to_and_believed(jar, monkeypatch, how):
     directory = os.path.join(jar.workers, "rain.1")
     os.mkdir(directory)
     book = journal.Journal(directory)
@@ -197,10 +198,11 @@ def test_a_journal_that_cannot_be_rotated_is_still_written_to(jar, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with monkeypatch.context() as patch:
-        patch.setattr(fsops, "rename", full)
+        patch.setattr(fsops, how, full)
         with pytest.raises(OSError):
             book.rotate()
     book.end("a-1", None, "x", state="COMPLETED")
+    assert journal.History(directory).end("a-1") is not None
     book.rotate()
     book.intend("a-2", None, "y")
     book.close()

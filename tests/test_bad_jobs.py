@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from jobjar import notes, runner
+from jobjar import claiming, notes, runner
 from support import jars, processes, workers
 
 
@@ -237,7 +237,7 @@ def test_a_file_that_is_still_being_written_is_waited_for(jar):
 
 def test_a_file_that_is_held_open_for_writing_for_ever_is_given_back_and_pauses_nobody(jar):
     def soon():
-        runner.BUSY_TEXT = 0.1
+        runner.BUSY_TEXT = claiming.PASS_OVER = 0.1
         # The writer is the tests' process alone.
         file.close()
     workers.place(jar, "x")
@@ -249,6 +249,16 @@ def test_a_file_that_is_held_open_for_writing_for_ever_is_given_back_and_pauses_
         assert not os.path.exists(w.path("PAUSE")) and os.listdir(jar.notes) == []
         file.close()
         processes.until(lambda: os.listdir(jar.completed) == ["x"], deadline=5)
+
+
+def test_a_file_that_is_held_open_for_writing_keeps_no_other_job_from_running(jar):
+    def soon():
+        runner.BUSY_TEXT = 0.1
+        file.close()
+    workers.place(jar, "x.9")
+    workers.place(jar, "y.0")
+    with open(os.path.join(jar.unclaimed, "x.9"), "ab") as file, workers.working(jar, before=soon):
+        processes.until(lambda: "y.0" in os.listdir(jar.completed), deadline=10)
 
 
 def test_a_shelf_of_bad_files_does_not_keep_an_idle_worker_busy(jar):

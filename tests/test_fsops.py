@@ -254,11 +254,6 @@ def test_touching_makes_a_file_or_says_that_it_is_new(tmp_path):
     assert os.stat(path).st_mtime > 1
 
 
-def test_the_servers_clock_is_asked_without_a_trace(tmp_path):
-    import time
-    assert abs(fsops.server_now(str(tmp_path)) - time.time()) < 60
-    assert os.listdir(tmp_path) == []
-
 
 def test_a_file_system_that_cannot_sync_directories_has_nothing_to_sync(tmp_path, monkeypatch):
     def refuse(handle, code=errno.EINVAL):

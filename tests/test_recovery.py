@@ -157,7 +157,7 @@ def test_what_a_lost_attempt_printed_is_kept(site, dead):
     dead.claim()
     jars.write(f"{dead.directory}/output", "half a\n")
     recover(site)
-    assert jars.read(f"{dead.directory}/output") == "half a\n" and os.listdir(site.jar.logs) == []
+    assert jars.read(f"{dead.directory}/output.{dead.nonce}-1") == "half a\n" and os.listdir(site.jar.logs) == []
 
 
 def test_reservations_of_a_lost_attempt_are_withdrawn_with_their_links_and_logs(site, dead):

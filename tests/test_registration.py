@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import time
 
 import pytest
 from support import faults, jars
@@ -168,3 +169,8 @@ def test_a_draft_of_the_dead_is_removed_and_one_of_the_living_is_not(jar):
         os.makedirs(os.path.join(draft, "claims"))
     leftovers.sweep(jar, ME)
     assert os.listdir(jar.limbo) == [f".{NAME}.{node.nonce(ME)}"]
+
+
+def test_the_servers_clock_is_read_and_nothing_is_left(jar):
+    assert abs(registration.server_now(jar) - time.time()) < 60
+    assert os.listdir(jar.limbo) == []

@@ -114,16 +114,43 @@ def test_only_my_own_reservation_is_withdrawn(jar):
     assert os.listdir(jar.completed) == os.listdir(jar.limbo) == []
 
 
-def test_what_was_no_reservation_of_mine_after_all_is_put_back(jar, monkeypatch):
-    path = jars.write(os.path.join(jar.completed, "a.0"), "somebody's job")
-    # The look before the rename sees mine; by the time of the rename a job has come in its place.
-    looks = iter([MINE])
-    from jobjar import fslook
-    real = fslook.link_text
-    monkeypatch.setattr(fslook, "link_text", lambda asked: next(looks, None) or real(asked)
-                        if asked == path else real(asked) or ("" if os.path.exists(asked) else None))
+def _strike_between_look_and_rename(monkeypatch, path, act):
+    """`act()` happens after the look that sees mine and before the rename."""
+    from jobjar import fsops
+    real = os.rename
+
+    def late(source, target):
+        if source == path and act:
+            act.pop()()
+        real(source, target)
+
+    monkeypatch.setattr(fsops.os, "rename", late)
+
+
+def test_a_job_that_came_in_the_place_of_a_reservation_is_put_back(jar, monkeypatch):
+    path = os.path.join(jar.completed, "a.0")
+    os.symlink(MINE, path)
+
+    def commit():
+        os.unlink(path)
+        jars.write(path, "somebody's job")
+
+    _strike_between_look_and_rename(monkeypatch, path, [commit])
     assert not reservation.withdraw(jar, path, MINE)
-    assert jars.read(path) == "somebody's job"
+    assert jars.read(path) == "somebody's job" and os.listdir(jar.limbo) == []
+
+
+def test_a_reservation_that_came_in_the_place_of_mine_is_put_back(jar, monkeypatch):
+    path = os.path.join(jar.completed, "a.0")
+    os.symlink(MINE, path)
+
+    def reserve():
+        os.unlink(path)
+        os.symlink(THEIRS, path)
+
+    _strike_between_look_and_rename(monkeypatch, path, [reserve])
+    assert not reservation.withdraw(jar, path, MINE)
+    assert os.readlink(path) == THEIRS and os.listdir(jar.limbo) == []
 
 
 def test_voiding_undoes_what_a_dead_owner_prepared(jar):
