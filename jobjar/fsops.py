@@ -167,7 +167,7 @@ def create(path: str, data: bytes, mode: int, synced: bool = True) -> None:
             write_all(handle, data)
             os.fchmod(handle, mode)
             if synced:
-                sync(handle)
+                _named(_fsync, handle)
         finally:
             # NFS: a full disk may show up only here, so it is checked like a write.
             close(handle)
