@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 
 import pytest
 
@@ -266,3 +267,16 @@ def test_a_reservation_of_somebody_else_is_respected(jar):
     w = workers.drain(jar)
     assert os.path.islink(os.path.join(jar.completed, "x")) and os.path.isfile(os.path.join(jar.completed, "x~2"))
     assert [line["as"] for line in w.journal() if line["e"] == "target"] == ["x~2"]
+
+
+def test_a_job_that_is_given_back_under_another_name_keeps_its_count(jar):
+    notes.count(jar, "rain.1", "x", None, "n-1", "its worker died")
+    workers.place(jar, "x", "sleep 30")
+    with workers.working(jar) as w:
+        processes.until(lambda: os.listdir(jar.claimed))
+        workers.place(jar, "x")
+        # Two of one kind may arrive as one.
+        w.signal(signal.SIGTERM)
+        w.signal(signal.SIGINT)
+        processes.until(lambda: "x~2" in os.listdir(jar.unclaimed))
+    assert notes.open_attempts(jar, "x~2", None) == {"n-1"}

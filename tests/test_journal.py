@@ -62,6 +62,11 @@ def test_an_intent_is_synced_when_this_worker_has_ended_the_name_before(book, tm
     assert _syncs(lambda: book.intend("n-3", None, "a.0"), tmp_path) == 1
 
 
+def test_an_intent_is_synced_when_this_worker_has_given_the_name_back_before(book, tmp_path):
+    book.say(journal.REQUEUE, "n-1", None, "a.0", "no space")
+    assert _syncs(lambda: book.intend("n-2", None, "a.0"), tmp_path) == 1
+
+
 def test_an_intent_is_synced_when_it_is_asked_for(book, tmp_path):
     assert _syncs(lambda: book.intend("n-1", None, "a.0", sync=True), tmp_path) == 1
 

@@ -75,3 +75,11 @@ def test_a_note_survives_a_power_cut_as_soon_as_it_is_written(jar):
     assert verbs.index("write") < verbs.index("fsync")
     assert [line for line in trace if line.startswith("fsync")][1:] == [
         f"fsync {jar.notes}/a", f"fsync {jar.notes}"]
+
+
+def test_attempts_go_along_to_another_name(jar):
+    notes.count(jar, "rain.1", NAME, "C", "n-1", WHY)
+    notes.carry(jar, "rain.1", NAME, "C", "a~2.0")
+    assert notes.open_attempts(jar, "a~2.0", "C") == {"n-1"}
+    notes.carry(jar, "rain.1", NAME, "C", NAME)
+    assert notes.open_attempts(jar, NAME, "C") == {"n-1"}

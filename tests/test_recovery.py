@@ -116,6 +116,30 @@ def test_an_attempt_that_the_worker_had_given_back_itself_is_not_counted(site, d
     assert count(site.jar) == 0
 
 
+def test_an_end_line_speaks_of_the_file_that_was_run_and_of_no_namesake(site, dead):
+    attempt = dead.claim()
+    dead.journal.end(attempt, None, "a.0", state="COMPLETED", ino=os.stat(f"{dead.claims}/a.0").st_ino + 1)
+    dead.journal.sync()
+    assert recover(site).jobs == [("recover", None, "a.0")]
+
+
+def test_an_end_line_of_the_very_file_completes_it(site, dead):
+    attempt = dead.claim()
+    dead.journal.end(attempt, None, "a.0", state="COMPLETED", ino=os.stat(f"{dead.claims}/a.0").st_ino)
+    dead.journal.sync()
+    assert recover(site).jobs == [("complete", None, "a.0")]
+
+
+def test_reservations_of_another_node_are_its_own_to_withdraw(site):
+    lost = Dead(site.jar, dead_identity("meadow"))
+    os.rmdir(lost.claims)
+    lost.journal.close()
+    text = reservation.text(lost.name, f"{lost.nonce}-1")
+    os.symlink(text, f"{site.jar.completed}/a.0")
+    recover(site)
+    assert os.readlink(f"{site.jar.completed}/a.0") == text
+
+
 def test_the_attempt_is_counted_before_the_job_is_put_back(site, dead, monkeypatch):
     def fail(*_, **__):
         raise OSError(f"when {count(site.jar)} attempt was counted")
