@@ -1,6 +1,7 @@
 # make          the packages that Job Jar needs (psutil, filelock), in .venv
 # make demo     a throw-away jar, some workers, and a computation in stages from beginning to end
 # make test     all tests; the jars that they use are their own
+# make faults   the fault campaign in its full form: up to an hour, its figures at the end (make test has a short form)
 # make clean    removes what make and Python have made here, and nothing else
 
 # The first of these that is new enough is used; `make PYTHON=/path/of/python3` uses another.
@@ -9,7 +10,7 @@ ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 # All paths are relative, so the checkout may lie anywhere and be moved, also to a name with blanks.
-.PHONY: venv demo test clean
+.PHONY: venv demo test faults clean
 venv: .venv/made
 
 # The packages are listed in setup.cfg alone. What could not be finished is taken up again by the next make; what is
@@ -50,6 +51,10 @@ demo: .venv/made
 test: .venv/made-tests
 	@if [ "$$(id -u)" = 0 ]; then echo "Root tests: JJ_ALLOW_ROOT=1 is set for the tests' own jars alone."; fi
 	@.venv/bin/python -m pytest -q tests
+
+# SEED=N strikes at other places; PUBLISH=--publish writes the figures into docs/reliability.md.
+faults: .venv/made-tests
+	@.venv/bin/python -m pytest -q -ra tests/faults --full $(if $(SEED),--seed $(SEED)) $(PUBLISH)
 
 clean:
 	rm -rf .venv .pytest_cache

@@ -8,19 +8,29 @@ import pytest
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, TOP)
 
+from support import figures as published  # noqa: E402
 from support import invariants, jars, processes  # noqa: E402
 
 from jobjar import layout  # noqa: E402
 
 JAR_OF_THE_CHECKOUT = [os.path.join(TOP, name) for name in (*layout.DIRECTORIES, "workers", "FORMAT")]
 
-# Crash test → its points and its violations.
-figures: dict[str, list[int]] = {}
-
+# The seed of a run that names none: the short form strikes at the same places every time.
+SEED = 20261121
 
 # What a skip says that a CI run could have avoided; JJ_TESTS_STRICT makes a failure of it.
 AVOIDABLE = ("install", "compiler", "there is no make")
 is_strict = "JJ_TESTS_STRICT" in os.environ
+
+
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="the fault campaign in its full form: as long as an hour")
+    parser.addoption("--seed", type=int, default=SEED, help="what the random part of the fault campaign begins with")
+    parser.addoption("--publish", action="store_true", help="write the figures into docs/reliability.md")
+
+
+def pytest_configure(config):
+    config.figures = published.Figures(config.getoption("seed"))
 
 
 def pytest_sessionstart():
@@ -82,23 +92,43 @@ def workplace():
         yield path
 
 
+@pytest.fixture(scope="session")
+def full(request):
+    """Whether this is the full form of the fault campaign."""
+    return request.config.getoption("full")
+
+
+@pytest.fixture(scope="session")
+def seed(request):
+    """What random choices begin with."""
+    return request.config.getoption("seed")
+
+
+@pytest.fixture
+def figures(request):
+    """`figures(line)` tells what this test has measured; all are printed at the end."""
+    name = request.node.name.partition("[")[0]
+    return lambda line: request.config.figures.add(name, line)
+
+
 @pytest.fixture
 def points(request):
     """Counts the points at which a test strikes; the count is printed at the end."""
     collected = invariants.Points()
     yield collected
     name = request.node.name.partition("[")[0]
-    total = figures.setdefault(name, [0, 0])
-    total[0] += collected.count
-    total[1] += len(collected.wrong)
+    request.config.figures.add_points(name, collected.count, len(collected.wrong))
 
 
-def pytest_terminal_summary(terminalreporter):
-    for name, (count, violations) in figures.items():
-        terminalreporter.write_line(f"{name}: {count} points, {violations} violations")
-    if figures:
-        total = [sum(column) for column in zip(*figures.values())]
-        terminalreporter.write_line(f"crash tests: {total[0]} points, {total[1]} violations")
+def pytest_sessionfinish(session, exitstatus):
+    # Figures of a run that has failed are nobody's.
+    if session.config.getoption("publish") and exitstatus == 0:
+        published.publish(session.config.figures.table())
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for line in config.figures.text():
+        terminalreporter.write_line(line)
     skipped = terminalreporter.stats.get("skipped", [])
     terminalreporter.write_line(f"skipped: {len(skipped)}")
     for one in skipped:
