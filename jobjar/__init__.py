@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-    from jobjar.census import Worker
+    from jobjar.staff import Worker
     from jobjar.config import Settings
     from jobjar.errors import JobJarError, NoSuchJob, TryAgain, UsageError
     from jobjar.job import Job

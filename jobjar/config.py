@@ -7,7 +7,7 @@ every complaint says which line or variable is to be mended. KEYS is the only li
 
 import os
 
-from jobjar import inifile, jobname, quantities
+from jobjar import inifile, quantities, values
 from jobjar.errors import UsageError
 
 # For annotations alone: to import collections takes longer than all of this package that submit_job needs.
@@ -22,62 +22,9 @@ FILE = "config.ini"
 
 # What machines are called that nobody has named: all of them would be one node.
 NAMELESS = ("localhost", "localhost.localdomain", "(none)")
-NODE_MAX = 200
 
 # One layer: key → (what was written, where it was written).
 Layer = dict[str, tuple[str, str]]
-
-
-def _path(text: str) -> str:
-    if not text.startswith("/"):
-        raise UsageError(f"{text!r} is not an absolute path: write it out from the first '/'")
-    if any(ord(c) < 32 or ord(c) == 127 for c in text):
-        raise UsageError(f"{text!r} contains a control character: use a directory of another name")
-    # Not normpath: ".." behind a symbolic link means something else than it looks like.
-    return "/" + "/".join(part for part in text.split("/") if part not in ("", "."))
-
-
-def _words(text: str) -> list[str]:
-    return text.replace(",", " ").split()
-
-
-def _categories(text: str) -> tuple[str, ...]:
-    # dict: a category named twice is read once, at its first place.
-    return tuple(dict.fromkeys(jobname.check_category(word) for word in _words(text)))
-
-
-def _logins(text: str) -> tuple[str, ...]:
-    for word in _words(text):
-        if ":" in word or "/" in word or not word.isprintable():
-            raise UsageError(f"{word!r} is not a login: name users as 'id -un' prints them")
-    return tuple(_words(text))
-
-
-def _node(text: str) -> str:
-    # ":" stands behind the node in reservations and jobspecs. Of all blanks only " " is printable.
-    if not text or text[0] in ".-" or not text.isprintable() or any(c in "/: " for c in text):
-        raise UsageError(f"{text!r} cannot name a node: leave out blanks, '/', ':' and a '.' or '-' at the beginning")
-    if len(text.encode("utf-8", "surrogateescape")) > NODE_MAX:
-        raise UsageError(f"{text[:20]!r}… is longer than {NODE_MAX} bytes: use a shorter name for the node")
-    return text
-
-
-def _pause(text: str) -> float:
-    seconds = quantities.parse_duration(text)
-    if not seconds:
-        raise UsageError(f"{text!r} is no time at all: write a duration above 0")
-    return seconds
-
-
-def _at_least_one(text: str) -> int:
-    return quantities.parse_count(text, 1)
-
-
-def _log_size(text: str) -> int:
-    size = quantities.parse_size(text)
-    if size < 4096:
-        raise UsageError(f"{text!r} is too small for a log: write at least 4K")
-    return size
 
 
 class Key:
@@ -94,25 +41,27 @@ class Key:
 
 
 KEYS = {
-    "JJ_HOME": Key("home", None, "an absolute path", "the directory of the jar", _path, str),
+    "JJ_HOME": Key("home", None, "an absolute path", "the directory of the jar", values.path, str),
     "JJ_WORKER_HOME": Key("worker_home", None, "an absolute path",
-                          "the parent of the workers' directories, on the same file system", _path, str),
+                          "the parent of the workers' directories, on the same file system", values.path, str),
     "JJ_CATEGORIES": Key("categories", "", "names, in order",
                          "the categories that workers look into after the one named as their node",
-                         _categories, " ".join),
+                         values.categories, " ".join),
     "JJ_PAUSE_TIME": Key("pause_time", "60", "seconds, or 5m, 1h30m",
-                         "how long a paused or idle worker sleeps at most", _pause, quantities.format_duration),
+                         "how long a paused or idle worker sleeps at most", values.pause,
+                         quantities.format_duration),
     "JJ_MAX_WORKERS": Key("max_workers", "4", "a whole number",
                           "how many workers check_workers keeps running on a node", quantities.parse_count, str),
-    "JJ_NODE": Key("node", None, "a name", "what this computer is called in the jar", _node, str),
+    "JJ_NODE": Key("node", None, "a name", "what this computer is called in the jar", values.node, str),
     "JJ_MAX_ATTEMPTS": Key("max_attempts", "3", "a whole number",
-                           "how many times a job is begun in all when its workers die", _at_least_one, str),
+                           "how many times a job is begun in all when its workers die", values.at_least_one, str),
     "JJ_ORDER_TIME": Key("order_time", "5", "seconds, or 5m, 1h30m",
-                         "how often a worker looks for orders while a job runs", _pause, quantities.format_duration),
+                         "how often a worker looks for orders while a job runs", values.pause,
+                         quantities.format_duration),
     "JJ_MAX_LOG": Key("max_log", "1G", "bytes, or 100K, 1.5M, 2G",
-                      "how much of what a job prints is kept", _log_size, quantities.format_size),
+                      "how much of what a job prints is kept", values.log_size, quantities.format_size),
     "JJ_TRUSTED_USERS": Key("trusted_users", "", "logins",
-                            "whose jobs a worker runs besides those of its own user", _logins, " ".join),
+                            "whose jobs a worker runs besides those of its own user", values.logins, " ".join),
     "JJ_ALLOW_ROOT": Key("allow_root", "no", "yes or no",
                          "whether workers may run as root", quantities.parse_boolean, quantities.format_boolean),
 }

@@ -46,6 +46,34 @@ def is_file_listed(directory: str, name: str) -> bool:
         return any(entry.name == name and not entry.is_symlink() for entry in entries)
 
 
+def entries(directory: str, troubles: list[str]) -> list[os.DirEntry]:
+    """What a listing shows, dot names too; nothing, and a sentence in `troubles`, when it cannot be listed."""
+    try:
+        with os.scandir(directory) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        # RACE: it was there a moment ago; whoever only looks must come to an end whatever happens meanwhile.
+        return []
+    except OSError as error:
+        troubles.append(f"{directory} cannot be looked into: {error.strerror}")
+        return []
+
+
+def is_file_entry(entry: os.DirEntry) -> bool:
+    """Whether a listing shows a regular file that could be a job's: no link, and no dot name."""
+    return entry.is_file(follow_symlinks=False) and not entry.name.startswith(".")
+
+
+def mtime(directory: str, name: str) -> float | None:
+    """When `name` in `directory` was changed, by the server's clock; None when that cannot be said."""
+    try:
+        found = status(directory, name)
+    except OSError:
+        # It cannot be looked into; whoever listed it has said so.
+        return None
+    return found.st_mtime if found else None
+
+
 def stamp(directory: str) -> int:
     """The mtime of `directory` in ns, asked of the server, -1 when it is not there."""
     try:

@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Iterator
 
-from jobjar import census, orders, states, text
-from jobjar.census import Census, Worker
+from jobjar import census, orders, staff, states, text
+from jobjar.census import Census
+from jobjar.staff import Worker
 
 # Of what needs a person, so many are shown; the others are counted. The JSON document has them all.
 SHOWN = 10
@@ -76,7 +77,7 @@ def _shown(category: str | None) -> str:
 
 
 def _workers(seen: Census) -> str:
-    present = [_row(worker, seen.now) for worker in seen.workers if worker.state != census.LEFT]
+    present = [_row(worker, seen.now) for worker in seen.workers if worker.state != staff.LEFT]
     left = len(seen.workers) - len(present)
     shown = "no worker is there: `start_worker` starts one\n"
     if present:
@@ -96,9 +97,9 @@ def _attention(seen: Census) -> Iterator[str]:
     yield _section("failed jobs, with what they printed in logs/",
                    [(item.name, item.reason) for item in seen.failed])
     yield _section("stranded workers, whose jobs `recover_stranded` brings back on their node",
-                   _in_state(seen, census.STRANDED, census.FENCED))
+                   _in_state(seen, staff.STRANDED, staff.FENCED))
     yield _section("workers that cannot be judged from here and have not been heard of lately",
-                   _in_state(seen, census.UNKNOWN))
+                   _in_state(seen, staff.UNKNOWN))
     yield _section("files that will never be claimed",
                    [(os.path.join(item.state, item.category or "", item.name), item.reason) for item in seen.foreign])
     yield _section("categories with jobs that no live worker reads",

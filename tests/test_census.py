@@ -12,7 +12,7 @@ import pytest
 from support import jars
 from test_orders import leave, register
 
-from jobjar import census, layout, node, notes, orders
+from jobjar import census, fslook, layout, node, notes, orders
 from jobjar.census import Failed
 from jobjar.layout import Place
 
@@ -147,8 +147,8 @@ def test_a_dangling_link_in_failed_says_nothing_yet(jar):
 @pytest.fixture
 def listed(monkeypatch):
     """The directories that a census lists, in order."""
-    entries, order = census._entries, []
-    monkeypatch.setattr(census, "_entries", lambda path, troubles: order.append(path) or entries(path, troubles))
+    entries, order = fslook.entries, []
+    monkeypatch.setattr(fslook, "entries", lambda path, troubles: order.append(path) or entries(path, troubles))
     return order
 
 
@@ -366,7 +366,7 @@ def test_a_census_of_20_000_jobs_is_quick_and_changes_nothing():
 @pytest.mark.parametrize("kind", ["files", "directories"])
 def test_everything_may_vanish_while_it_is_looked_at(jar, monkeypatch, kind):
     furnish(jar)
-    entries = census._entries
+    entries = fslook.entries
 
     def vanish(path, troubles):
         found = entries(path, troubles)
@@ -376,7 +376,7 @@ def test_everything_may_vanish_while_it_is_looked_at(jar, monkeypatch, kind):
             else:
                 os.remove(entry.path)
         return found
-    monkeypatch.setattr(census, "_entries", vanish)
+    monkeypatch.setattr(fslook, "entries", vanish)
     seen = look(jar)
     assert (seen.jobs, seen.foreign, seen.troubles) == ((), (), ())
 

@@ -1,0 +1,68 @@
+"""What may be written as the value of a setting: text → value, or a UsageError that says how to mend it.
+
+Pure. config.KEYS says which of these belongs to which setting; plain numbers and durations are in `quantities`.
+"""
+
+from jobjar import jobname, quantities
+from jobjar.errors import UsageError
+
+NODE_MAX = 200
+
+
+def path(text: str) -> str:
+    """An absolute path, without what means nothing in it; nothing is resolved."""
+    if not text.startswith("/"):
+        raise UsageError(f"{text!r} is not an absolute path: write it out from the first '/'")
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise UsageError(f"{text!r} contains a control character: use a directory of another name")
+    # Not normpath: ".." behind a symbolic link means something else than it looks like.
+    return "/" + "/".join(part for part in text.split("/") if part not in ("", "."))
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def categories(text: str) -> tuple[str, ...]:
+    """Names of categories in their order."""
+    # dict: a category named twice is read once, at its first place.
+    return tuple(dict.fromkeys(jobname.check_category(word) for word in _words(text)))
+
+
+def logins(text: str) -> tuple[str, ...]:
+    """Names of users, whether there are such users or not."""
+    for word in _words(text):
+        if ":" in word or "/" in word or not word.isprintable():
+            raise UsageError(f"{word!r} is not a login: name users as 'id -un' prints them")
+    return tuple(_words(text))
+
+
+def node(text: str) -> str:
+    """What can be the name of a node."""
+    # ":" stands behind the node in reservations and jobspecs. Of all blanks only " " is printable.
+    if not text or text[0] in ".-" or not text.isprintable() or any(c in "/: " for c in text):
+        raise UsageError(f"{text!r} cannot name a node: leave out blanks, '/', ':' and a '.' or '-' at the beginning")
+    if len(text.encode("utf-8", "surrogateescape")) > NODE_MAX:
+        raise UsageError(f"{text[:20]!r}… is longer than {NODE_MAX} bytes: use a shorter name for the node")
+    return text
+
+
+def pause(text: str) -> float:
+    """A duration above 0, in s."""
+    seconds = quantities.parse_duration(text)
+    if not seconds:
+        raise UsageError(f"{text!r} is no time at all: write a duration above 0")
+    return seconds
+
+
+def at_least_one(text: str) -> int:
+    """A whole number above 0."""
+    return quantities.parse_count(text, 1)
+
+
+def log_size(text: str) -> int:
+    """A size that has room for the two ends of a log, in bytes."""
+    size = quantities.parse_size(text)
+    if size < 4096:
+        raise UsageError(f"{text!r} is too small for a log: write at least 4K")
+    return size
