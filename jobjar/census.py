@@ -104,7 +104,7 @@ def _judged(state: str, category: str | None, entry: os.DirEntry, foreign: list[
         # A reservation.
         return
     try:
-        why = _why_not(entry.name, entry.stat(follow_symlinks=False).st_mode)
+        why = why_not(entry.name, entry.stat(follow_symlinks=False).st_mode)
     except FileNotFoundError:
         # RACE: a worker has claimed it.
         return
@@ -116,7 +116,7 @@ def _judged(state: str, category: str | None, entry: os.DirEntry, foreign: list[
         foreign.append(Foreign(state, category, entry.name, why))
 
 
-def _why_not(name: str, mode: int) -> str | None:
+def why_not(name: str, mode: int) -> str | None:
     """Why no worker will ever claim it; None when one will."""
     if name.startswith("."):
         return "its name begins with a dot"

@@ -25,6 +25,7 @@ COMMANDS = {
     "unpause-worker": ("unpause_worker", "unpause_worker"),
     "status": ("status", "system_status"),
     "recover-stranded": ("recover_stranded", "recover_stranded"),
+    "check": ("check", None),
     "drain": ("drain", None),
     "undrain": ("undrain", None),
     "init": ("init", None),

@@ -4,6 +4,11 @@ Answers are hints: each may be out of date when it arrives, and only a rename de
 """
 
 import os
+from collections import namedtuple
+
+FILE, LINK, DIRECTORY, OTHER = "file", "link", "directory", "other"
+# What a listing shows of a name. `ino` is the listing's own, which some file systems give another value than lstat.
+Entry = namedtuple("Entry", "name kind ino")
 
 
 def names(directory: str) -> list[str]:
@@ -95,6 +100,21 @@ def forget_listing(directory: str) -> None:
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(handle)
+
+
+def survey(directory: str) -> list[Entry]:
+    """What is in `directory`, as its server has it now and no cache does; links are not followed."""
+    forget_listing(directory)
+    with os.scandir(directory) as entries:
+        return [Entry(entry.name, _kind(entry), entry.inode()) for entry in entries]
+
+
+def _kind(entry: os.DirEntry) -> str:
+    if entry.is_symlink():
+        return LINK
+    if entry.is_dir(follow_symlinks=False):
+        return DIRECTORY
+    return FILE if entry.is_file(follow_symlinks=False) else OTHER
 
 
 def link_text(path: str) -> str | None:

@@ -14,7 +14,8 @@ DIRECTORIES = ("limbo", "unclaimed", "held", "waiting", "claimed", "completed", 
 
 STOP, PAUSE, RENEW = "STOP", "PAUSE", "RENEW"
 STOP_ALL, PAUSE_ALL, DRAIN = "STOP_ALL", "PAUSE_ALL", "DRAIN."
-CLAIMS, RECOVERING, PROBE, CLEANED = "claims", "recovering.", ".probe.", ".cleaned."
+CLAIMS, RECOVERING = "claims", "recovering."
+PROBE, CLEANED, ASIDE = ".probe.", ".cleaned.", ".aside."
 
 # Where a job is: its state, its category or None, its file's name, and the claims directory that holds it, if any.
 Place = namedtuple("Place", "state category name holder", defaults=(None,))
@@ -81,7 +82,7 @@ class Jar:
 
     def aside(self, token: str) -> str:
         """A dot name in limbo/ for what is being looked at before it is removed; `token` makes it fresh."""
-        return os.path.join(self.limbo, f".aside.{token[-200:]}")
+        return os.path.join(self.limbo, f"{ASIDE}{token[-200:]}")
 
 
 def split_worker(name: str) -> tuple[str, int] | None:
@@ -129,6 +130,17 @@ def open_jar(home: str, workers: str | None = None) -> Jar:
     return jar
 
 
+def view_jar(home: str, workers: str | None = None) -> Jar:
+    """The jar at `home` as it is, for whoever looks what is wrong with it: nothing is made and little is required.
+
+    UsageError: not there, not a directory, or of a newer format, which this program does not understand.
+    """
+    _require_directory(home, "JJ_HOME", "make it with `jobjar init DIR` or correct JJ_HOME")
+    jar = Jar(home, workers)
+    _require_known(jar, format_of(jar))
+    return jar
+
+
 def create_jar(home: str) -> Jar:
     """Make a jar at the absolute path `home`, with its parents; a jar that is there already is left as it is.
 
@@ -159,18 +171,29 @@ def _require_directory(path: str, key: str, remedy: str) -> None:
 
 def _check_format(jar: Jar) -> bool:
     """Whether the jar says its format, and so is furnished; UsageError if it is newer than this program."""
-    path = os.path.join(jar.home, "FORMAT")
-    try:
-        with open(path, "rb") as file:
-            text = file.read(64).decode("ascii", "replace").strip()
-    except FileNotFoundError:
+    text = format_of(jar)
+    if text is None:
         return False
     if not text.isdigit():
-        raise UsageError(f"{path} says {text!r} instead of a format number: restore it ({FORMAT} for this program)")
-    if int(text) > FORMAT:
+        raise UsageError(f"{os.path.join(jar.home, 'FORMAT')} says {text!r} instead of a format number: restore it"
+                         f" ({FORMAT} for this program)")
+    _require_known(jar, text)
+    return _is_furnished(jar)
+
+
+def format_of(jar: Jar) -> str | None:
+    """What the jar's FORMAT says; None when there is none."""
+    try:
+        with open(os.path.join(jar.home, "FORMAT"), "rb") as file:
+            return file.read(64).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return None
+
+
+def _require_known(jar: Jar, text: str | None) -> None:
+    if text and text.isdigit() and int(text) > FORMAT:
         raise UsageError(f"{jar.home} is a jar of format {text}, newer than this program's {FORMAT}:"
                          " use the program that made it")
-    return _is_furnished(jar)
 
 
 def _is_furnished(jar: Jar) -> bool:

@@ -11,6 +11,41 @@ from jobjar.layout import Jar
 from jobjar.node import Identity
 
 
+# How it stands with the owner of a reservation. GONE: provably, and responsible for no job any more. BUSY: it lives, or
+# has jobs that will be recovered. REBOOTED: of this node, before a boot; a computer cloned from this one would look the
+# same, so only a person can say that it is gone. AWAY: of another node. HIDDEN: of another container of this kernel.
+# NOBODY: the text is no reservation's.
+GONE, BUSY, REBOOTED, AWAY, HIDDEN, NOBODY = "gone", "busy", "rebooted", "away", "hidden", "nobody"
+
+
+def standing(jar: Jar, me: Identity, text: str) -> str:
+    """How it stands with the owner of the reservation with this text, as far as can be said from here."""
+    parsed = reservation.parse(text)
+    if parsed is None:
+        return NOBODY
+    record = registration.read(jar, parsed[0])
+    if record is not None and _is_of(record, parsed[1]):
+        # A worker that has left, or was recovered, moves nothing more, dead or not.
+        return BUSY if registration.owns_jobs(jar, parsed[0]) else GONE
+    return of_process(me, *parsed)
+
+
+def of_process(me: Identity, owner: str, nonce: str) -> str:
+    """As `standing`, of a process that is no worker or whose directory says nothing of it."""
+    if owner.rpartition(".")[0] != me.node:
+        return AWAY
+    if node.is_dead_nonce(owner, nonce, me):
+        return GONE
+    binding, mine = (text.removeprefix("none-").partition("-")[0] for text in (nonce, node.nonce(me)))
+    if binding == mine:
+        return BUSY
+    return HIDDEN if binding[:6] == mine[:6] else REBOOTED
+
+
+def _is_of(record: registration.Record, nonce: str) -> bool:
+    return f"{nonce.removeprefix('none-')}-".startswith(record.nonce + "-")
+
+
 def sweep(jar: Jar, me: Identity) -> None:
     """Withdraw the reservations of the dead, finish interrupted cleanings, remove views of what is claimed no more."""
     for name, text in fslook.links(jar.completed):
@@ -50,16 +85,11 @@ def _dead_owner(jar: Jar, me: Identity, text: str) -> tuple[str, str] | None:
     parsed = reservation.parse(text)
     if parsed is None:
         return None
-    owner, nonce = parsed
-    if owner.rpartition(".")[0] != me.node:
+    if parsed[0].rpartition(".")[0] != me.node:
         # RACE: two processes that withdraw one reservation could take away what has come in its place, so only its
         # own node does it, under that node's lock.
         return None
-    record = registration.read(jar, owner)
-    if record is not None and f"{nonce.removeprefix('none-')}-".startswith(record.nonce + "-"):
-        # A worker that has left, or was recovered, moves nothing more, dead or not.
-        return None if registration.owns_jobs(jar, owner) else parsed
-    return parsed if node.is_dead_nonce(owner, nonce, me) else None
+    return parsed if standing(jar, me, text) == GONE else None
 
 
 def _clear_limbo(jar: Jar, me: Identity) -> None:

@@ -13,6 +13,9 @@ from jobjar.errors import Fenced, JobJarError
 from jobjar.layout import Jar
 from jobjar.node import Identity
 
+# Begins the names of the files by which the server's clock is asked.
+NOW = ".now."
+
 # What worker.json says; `extra` holds the keys that are no part of the identity.
 Record = namedtuple("Record", "worker identity nonce extra")
 
@@ -151,7 +154,7 @@ def verdict(jar: Jar, record: Record, me: Identity) -> str:
 
 def server_now(jar: Jar) -> float:
     """The file server's clock, in seconds since the epoch, by a short-lived dot file in limbo/."""
-    name = f".now.{os.uname().nodename}.{os.getpid()}"
+    name = f"{NOW}{os.uname().nodename}.{os.getpid()}"
     path = os.path.join(jar.limbo, name)
     fsops.touch(path)
     try:

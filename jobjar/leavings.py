@@ -1,0 +1,120 @@
+"""What processes have left lying about when they died: reservations, probes, and what is in limbo/.
+
+Whatever may belong to a living process is passed over.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+
+from jobjar import census, fslook, layout, leftovers, node, registration
+from jobjar.findings import PERSON, THREAT, UNTIDY, Finding
+from jobjar.fslook import DIRECTORY, FILE, LINK, Entry
+from jobjar.inventory import Inventory
+from jobjar.leftovers import AWAY, BUSY, GONE, HIDDEN, NOBODY, REBOOTED
+from jobjar.node import Identity
+
+# Seconds after which what cannot be judged has probably been forgotten, by this computer's clock: for people alone.
+OLD = census.DRAFT_OLD
+
+_WITHDRAW = "`recover_stranded` or `jobjar check --repair`"
+_SAYS = {
+    GONE: (UNTIDY, "left-over", "{what} of a process that is gone: {withdraw} removes it"),
+    REBOOTED: (PERSON, "before-reboot", "{what} of a process of this node before a reboot, which nobody but you can"
+               " call dead: `jobjar check --repair` removes it"),
+    AWAY: (UNTIDY, "of-another-node", "{what} of a process of node {node}, made long ago: {withdraw} there removes it"),
+    HIDDEN: (PERSON, "of-a-container", "{what} of a process of another container on this computer, made long ago: if"
+             " that has ended, remove it"),
+}
+
+
+def find(seen: Inventory, me: Identity) -> Iterator[Finding]:
+    """Reservations, probes, and all in limbo/ that no living process is about to deal with."""
+    for directory, name, text in reservations(seen):
+        yield from _standing(os.path.join(directory, name), "a name held by a link", text, seen, me)
+    for entry in seen.completed:
+        if entry.name.startswith(layout.PROBE):
+            yield from _probe(seen, seen.jar.completed, entry)
+    for entry in seen.limbo:
+        yield from _in_limbo(seen, me, entry)
+
+
+def reservations(seen: Inventory) -> Iterator[tuple[str, str, str]]:
+    """(directory, name, text) of the links in completed/ and of the dot links in the queues."""
+    places = [(seen.jar.completed, entry) for entry in seen.completed]
+    places += [(seen.jar.directory(*queue), entry) for queue, entries in seen.queues.items()
+               for entry in entries if entry.name.startswith(".")]
+    for directory, entry in places:
+        text = fslook.link_text(os.path.join(directory, entry.name)) if entry.kind == LINK else None
+        if text is not None:
+            yield directory, entry.name, text
+
+
+def _standing(path: str, what: str, text: str, seen: Inventory, me: Identity) -> Iterator[Finding]:
+    how = leftovers.standing(seen.jar, me, text)
+    if how not in (BUSY, NOBODY):
+        yield from _say(how, path, what, text.rpartition(":")[0].rpartition(".")[0].partition(":")[2], (text,))
+
+
+def _say(how: str, path: str, what: str, of: str, proof: tuple) -> Iterator[Finding]:
+    if how in (AWAY, HIDDEN) and age(path) < OLD:
+        return
+    severity, kind, says = _SAYS[how]
+    yield Finding(severity, kind, path, says.format(what=what, node=of, withdraw=_WITHDRAW), proof)
+
+
+def age(path: str) -> float:
+    """Seconds since the file was last written or moved, by this computer's clock; 0 when it is not there."""
+    found = fslook.status(*os.path.split(path))
+    return time.time() - max(found.st_mtime, found.st_ctime) if found else 0.0
+
+
+def _probe(seen: Inventory, directory: str, entry: Entry) -> Iterator[Finding]:
+    # While its worker owns something it is either alive, or recovery will see to it.
+    if not seen.owns(entry.name.removeprefix(layout.PROBE)):
+        yield Finding(UNTIDY, "probe", os.path.join(directory, entry.name), "a worker that died while it started has"
+                      " left it: `jobjar check --repair` removes it", (entry.ino,))
+
+
+def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
+    path, proof = os.path.join(seen.jar.limbo, entry.name), (entry.kind, entry.ino)
+    draft = registration.parse_draft(entry.name)
+    if entry.name.startswith(layout.ASIDE):
+        yield from _aside(seen, me, path, entry)
+    elif entry.name.startswith(layout.CLEANED):
+        yield Finding(UNTIDY, "left-over", path, f"a job that was being cleaned away: {_WITHDRAW} removes it", proof)
+    elif entry.name.startswith(layout.PROBE):
+        yield from _probe(seen, seen.jar.limbo, entry)
+    elif entry.name.startswith(registration.NOW):
+        if is_forgotten_clock(seen.jar.limbo, entry.name):
+            yield Finding(UNTIDY, "clock", path, "an empty file by which a process asked for the server's time:"
+                          " `jobjar check --repair` removes it", proof)
+    elif draft and entry.kind == DIRECTORY:
+        how = leftovers.of_process(me, *draft)
+        if how != BUSY:
+            yield from _say(how, path, "an unfinished worker's directory", draft[0].rpartition(".")[0], proof)
+    elif age(path) > OLD:
+        yield Finding(PERSON, "old-draft", path, "it has been here for more than an hour and was never submitted: if"
+                      " nobody is writing it any more, move it to unclaimed/ or remove it", proof)
+
+
+def _aside(seen: Inventory, me: Identity, path: str, entry: Entry) -> Iterator[Finding]:
+    if entry.kind == FILE:
+        yield Finding(THREAT, "caught-aside", path, "a job, or a file of somebody's, that took a name which was just"
+                      " being given up by a process that died: `jobjar check --repair` puts it into held/",
+                      (entry.ino,))
+        return
+    text = fslook.link_text(path)
+    if entry.kind == LINK and text is not None and leftovers.standing(seen.jar, me, text) != NOBODY:
+        yield from _standing(path, "a name that was being given up", text, seen, me)
+    else:
+        yield Finding(PERSON, "caught-aside", path, "something of somebody's that took a name which was just being"
+                      " given up by a process that died: put it where it belongs", (entry.ino,))
+
+
+def is_forgotten_clock(limbo: str, name: str) -> bool:
+    """Whether no process can be using this file of `registration.server_now`: its own is gone, or it is old."""
+    of, _, pid = name.removeprefix(registration.NOW).rpartition(".")
+    if of == os.uname().nodename and pid.isascii() and pid.isdigit() and node.start_ticks(int(pid)) is None:
+        return True
+    return age(os.path.join(limbo, name)) > OLD
