@@ -9,7 +9,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, TOP)
 
 from support import figures as published  # noqa: E402
-from support import invariants, jars, processes  # noqa: E402
+from support import invariants, jars, lanes, processes  # noqa: E402
 
 from jobjar import layout  # noqa: E402
 
@@ -27,9 +27,12 @@ def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="the fault campaign in its full form: as long as an hour")
     parser.addoption("--seed", type=int, default=SEED, help="what the random part of the fault campaign begins with")
     parser.addoption("--publish", action="store_true", help="write the figures into docs/reliability.md")
+    parser.addoption("--lane", metavar="DIR", help="share the tests with the other processes that meet in DIR")
 
 
 def pytest_configure(config):
+    if config.getoption("lane"):
+        config.pluginmanager.register(lanes.Lane(config.getoption("lane")))
     config.figures = published.Figures(config.getoption("seed"))
 
 
