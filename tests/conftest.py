@@ -28,11 +28,12 @@ def pytest_addoption(parser):
     parser.addoption("--seed", type=int, default=SEED, help="what the random part of the fault campaign begins with")
     parser.addoption("--publish", action="store_true", help="write the figures into docs/reliability.md")
     parser.addoption("--lane", metavar="DIR", help="share the tests with the other processes that meet in DIR")
+    parser.addoption("--last", action="store_true", help="with --lane: the tests that run when all others have ended")
 
 
 def pytest_configure(config):
     if config.getoption("lane"):
-        config.pluginmanager.register(lanes.Lane(config.getoption("lane")))
+        config.pluginmanager.register(lanes.Lane(config.getoption("lane"), config.getoption("last")))
     config.figures = published.Figures(config.getoption("seed"))
 
 

@@ -1,6 +1,6 @@
 """All tests in several processes at once: `python tests/lanes.py [what pytest takes]`.
 
-One more than there are cores, for the longest test waits for cron.
+One more than there are cores, for the longest test waits for cron. What is marked `alone` comes at the end.
 """
 
 import collections
@@ -26,6 +26,7 @@ def main(words: list[str]) -> int:
             bad = subprocess.call(command) != 0
             for other in others:
                 bad |= other.tell() != 0
+            bad |= subprocess.call([*command, "--last"]) != 0
         finally:
             for other in others:
                 other.end()

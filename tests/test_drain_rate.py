@@ -15,6 +15,8 @@ import pytest
 from jobjar import fsops, submission
 from support import jars, processes, workers
 
+pytestmark = pytest.mark.alone
+
 LIMIT = 0.6
 JOBS, ROUNDS = 2000, 5
 JOB = b"#!/bin/sh\nexec /bin/true\n"

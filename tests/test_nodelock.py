@@ -9,6 +9,8 @@ from support import processes
 from jobjar import process
 from jobjar.nodelock import only_one
 
+pytestmark = pytest.mark.alone
+
 HOLD = "import time; from jobjar import nodelock; l = nodelock.only_one(30); print(l.__enter__(), flush=True); time.sleep(600)"
 
 

@@ -14,6 +14,8 @@ from jobjar import layout, leftovers, node, nodelock, notes, process, recovery, 
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def site(jar):
@@ -376,8 +378,8 @@ for event, category, name in Recovery(jar, node.myself("rain"), 3).node().jobs:
 def test_a_fenced_live_worker_touches_nothing_and_exits(site):
     worker = site.start()
     told = f"{site.jar.home}.go"
-    site.submit(f"while [ ! -e {told} ]; do sleep 0.02; done; echo done")
-    processes.until(lambda: site.is_claimed("a.0"))
+    site.submit(f"echo > {told}.begun; while [ ! -e {told} ]; do sleep 0.02; done; echo done")
+    processes.until(lambda: os.path.exists(f"{told}.begun"))
     os.rename(site.jar.claims(worker), f"{site.jar.worker(worker)}/recovering.other-1")
     jars.write(told, "")
     processes.until(lambda: site.gone(worker))

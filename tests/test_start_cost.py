@@ -6,7 +6,10 @@ import subprocess
 import sys
 import time
 
+import pytest
 from support import jars, processes, programs
+
+pytestmark = pytest.mark.alone
 
 RUNS = 15
 LIMIT = 2.5

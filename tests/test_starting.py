@@ -13,6 +13,8 @@ from support.nodes import Dead, Site
 from jobjar import errors, fsops, node, process, registration, starting
 from jobjar.errors import Fenced, JobJarError, NoSuchJob, TryAgain, UsageError
 
+pytestmark = pytest.mark.alone
+
 ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can make namespaces and mounts here")
 

@@ -11,6 +11,8 @@ from support.nodes import Dead, Site
 from jobjar import layout, orders, process, registration, supervision
 from jobjar.nodelock import only_one
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def site(jar):

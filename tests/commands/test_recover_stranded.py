@@ -9,6 +9,8 @@ from support.nodes import Dead, Site, dead_identity
 from jobjar import cli, supervision
 from jobjar.nodelock import only_one
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def site(jar):

@@ -1,7 +1,6 @@
 """Several processes that share one run of the tests: each takes whole modules, until none is left.
 
-As workers do with jobs: who makes the module's directory has it. Modules that need what this node has only once share
-one directory, so they run one after the other in one process.
+As workers do with jobs: who makes the module's directory has it. What is marked `alone` is left for later.
 """
 
 import json
@@ -11,14 +10,15 @@ import pytest
 
 
 class Lane:
-    """This process, as one of those that share the directory `meeting`."""
+    """This process, as one of those that share the directory `meeting`, or as the one that runs what is left."""
 
-    def __init__(self, meeting: str) -> None:
-        self.meeting = meeting
+    def __init__(self, meeting: str, is_last: bool) -> None:
+        self.meeting, self.is_last = meeting, is_last
         self._mine: dict[str, bool] = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """What takes longest comes first, so that no process is left with it at the end."""
+        items[:] = [item for item in items if bool(item.get_closest_marker("alone")) == self.is_last]
         ranks: dict[str, int] = {}
         for item in items:
             unit = _unit(item)
@@ -26,9 +26,22 @@ class Lane:
         items.sort(key=lambda item: ranks[_unit(item)])
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """True, which says that it has been run, of what is another's."""
-        return None if self._has(_unit(item)) else True
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Run what is this process's; None leaves what could not be collected to pytest."""
+        if session.testsfailed:
+            return None
+        mine = (item for item in session.items if self.is_last or self._has(_unit(item)))
+        item = next(mine, None)
+        while item is not None:
+            # What a test leaves standing for the next one depends on which that is, here.
+            following = next(mine, None)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+            item = following
+        return True
 
     def _has(self, unit: str) -> bool:
         if unit not in self._mine:
@@ -48,10 +61,10 @@ class Lane:
 
 
 def _unit(item: pytest.Item) -> str:
-    return "node_lock" if item.get_closest_marker("node_lock") else item.nodeid.partition("::")[0].replace("/", ".")
+    return item.nodeid.partition("::")[0].replace("/", ".")
 
 
 def _rank(item: pytest.Item) -> int:
     if item.get_closest_marker("cron"):
         return 0
-    return 1 if item.get_closest_marker("slow") or item.get_closest_marker("node_lock") else 2
+    return 1 if item.get_closest_marker("slow") else 2
