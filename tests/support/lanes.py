@@ -67,4 +67,4 @@ def _unit(item: pytest.Item) -> str:
 def _rank(item: pytest.Item) -> int:
     if item.get_closest_marker("cron"):
         return 0
-    return 1 if item.get_closest_marker("slow") else 2
+    return 1 if item.get_closest_marker("slow") or "faults" in item.nodeid else 2
