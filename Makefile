@@ -1,7 +1,7 @@
 # make          the packages that Job Jar needs (psutil, filelock), in .venv
 # make demo     a throw-away jar, some workers, and a computation in stages from beginning to end
 # make test     all tests; the jars that they use are their own
-# make faults   the fault campaign in its full form: up to an hour, its figures at the end (make test has a short form)
+# make faults   the fault campaign in its full form: half an hour to an hour, its figures at the end (make test has a short form)
 # make clean    removes what make and Python have made here, and nothing else
 
 # The first of these that is new enough is used; `make PYTHON=/path/of/python3` uses another.
@@ -54,7 +54,7 @@ test: .venv/made-tests
 
 # SEED=N strikes at other places; PUBLISH=--publish writes the figures into docs/reliability.md.
 faults: .venv/made-tests
-	@.venv/bin/python -m pytest -q -ra tests/faults --full $(if $(SEED),--seed $(SEED)) $(PUBLISH)
+	@.venv/bin/python tests/lanes.py tests/faults --full $(if $(SEED),--seed $(SEED)) $(PUBLISH)
 
 clean:
 	rm -rf .venv .pytest_cache

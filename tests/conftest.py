@@ -15,9 +15,6 @@ from jobjar import layout  # noqa: E402
 
 JAR_OF_THE_CHECKOUT = [os.path.join(TOP, name) for name in (*layout.DIRECTORIES, "workers", "FORMAT")]
 
-# The seed of a run that names none: the short form strikes at the same places every time.
-SEED = 20261121
-
 # What a skip says that a CI run could have avoided; JJ_TESTS_STRICT makes a failure of it.
 AVOIDABLE = ("install", "compiler", "there is no make")
 is_strict = "JJ_TESTS_STRICT" in os.environ
@@ -25,8 +22,7 @@ is_strict = "JJ_TESTS_STRICT" in os.environ
 
 def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="the fault campaign in its full form: as long as an hour")
-    parser.addoption("--seed", type=int, default=SEED, help="what the random part of the fault campaign begins with")
-    parser.addoption("--publish", action="store_true", help="write the figures into docs/reliability.md")
+    parser.addoption("--seed", type=int, default=published.SEED, help="what the random part of the fault campaign begins with")
     parser.addoption("--lane", metavar="DIR", help="share the tests with the other processes that meet in DIR")
     parser.addoption("--last", action="store_true", help="with --lane: the tests that run when all others have ended")
 
@@ -124,19 +120,14 @@ def points(request):
     request.config.figures.add_points(name, collected.count, len(collected.wrong))
 
 
-def pytest_sessionfinish(session, exitstatus):
-    # Figures of a run that has failed are nobody's.
-    if session.config.getoption("publish") and exitstatus == 0:
-        published.publish(session.config.figures.table())
-
-
 def pytest_terminal_summary(terminalreporter, config):
-    for line in config.figures.text():
+    skipped = [f"{one.nodeid}: {_reason(one)}" for one in terminalreporter.stats.get("skipped", [])]
+    if config.getoption("lane"):
+        # They are told once, by whoever started all the processes.
+        lanes.report(config.getoption("lane"), terminalreporter.stats, skipped, config.figures.dump())
+        return
+    for line in [*config.figures.text(), f"skipped: {len(skipped)}", *(f"  {line}" for line in skipped)]:
         terminalreporter.write_line(line)
-    skipped = terminalreporter.stats.get("skipped", [])
-    terminalreporter.write_line(f"skipped: {len(skipped)}")
-    for one in skipped:
-        terminalreporter.write_line(f"  {one.nodeid}: {_reason(one)}")
 
 
 def _reason(report):

@@ -5,8 +5,11 @@ As workers do with jobs: who makes the module's directory has it. What is marked
 
 import json
 import os
+from collections.abc import Iterator
 
 import pytest
+
+KINDS = ("failed", "error", "passed", "skipped")
 
 
 class Lane:
@@ -52,12 +55,20 @@ class Lane:
                 self._mine[unit] = False
         return self._mine[unit]
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Leave the counts for whoever adds them up."""
-        counts = {kind: len(found) for kind, found in terminalreporter.stats.items()
-                  if kind in ("passed", "failed", "error", "skipped")}
-        with open(os.path.join(self.meeting, f"{os.getpid()}.json"), "w", encoding="utf-8") as file:
-            json.dump(counts, file)
+
+def report(meeting: str, stats: dict[str, list], skipped: list[str], figures: list) -> None:
+    """Leave what this process has to say at its end for whoever adds it all up."""
+    counts = {kind: len(found) for kind, found in stats.items() if kind in KINDS}
+    with open(os.path.join(meeting, f"{os.getpid()}.json"), "w", encoding="utf-8") as file:
+        json.dump([counts, skipped, figures], file)
+
+
+def reports(meeting: str) -> Iterator[list]:
+    """What they all have left: counts by kind, skipped tests with their reasons, figures."""
+    for name in sorted(os.listdir(meeting)):
+        if name.endswith(".json"):
+            with open(os.path.join(meeting, name), encoding="utf-8") as file:
+                yield json.load(file)
 
 
 def _unit(item: pytest.Item) -> str:
