@@ -32,6 +32,13 @@ def read(jar: Jar, worker: str, node: str) -> Markers:
                    layout.RENEW in own, _reason(jar, node) if layout.DRAIN + node in common else None)
 
 
+def named(markers: Markers) -> str:
+    """The instructions that markers are, in a few words for people."""
+    told = (layout.STOP, markers.stop), (layout.PAUSE, markers.pause), (layout.RENEW, markers.renew), \
+        ("DRAIN", markers.drain is not None)
+    return " ".join(word for word, is_set in told if is_set) or "none"
+
+
 def stop(jar: Jar, targets: list[str]) -> list[str]:
     """Ask workers to leave after the job they run. Returns the workers that were reached.
 

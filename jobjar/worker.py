@@ -113,8 +113,11 @@ class Worker:
         self._is_told = True
         for sign in self._signs:
             sign.about_to_list(self._server_now())
-        self._markers = orders.read(self.jar, self.name, self.me.node)
+        before, self._markers = self._markers, orders.read(self.jar, self.name, self.me.node)
         self._is_told = False
+        if self._markers != before:
+            # A worker may obey only much later, when its job has ended; whoever waits can see that it knows.
+            self.log.say(f"markers: {orders.named(self._markers)}")
 
     def _look(self) -> Place | None:
         """A job that is this worker's now; None after a sleep, because of a pause or because there is none."""

@@ -80,6 +80,7 @@ def test_a_worker_that_is_told_to_stop_finishes_its_job_first(jar, terms):
     with workers.working(jar, **terms) as w:
         processes.until(lambda: os.path.exists(w.scratch))
         touch(w.path(layout.STOP))
+        processes.until(lambda: "markers: STOP" in w.log(), "the worker says that it knows while its job runs")
         touch(gate)
         assert w.wait() == 0
     assert completed(jar) == ["x"] and os.listdir(jar.unclaimed) == ["y.-1"]
@@ -91,6 +92,17 @@ def test_a_worker_that_leaves_keeps_its_directory_and_owns_nothing(jar):
     w = workers.drain(jar, "A")
     assert sorted(os.listdir(w.directory)) == ["beat", "journal", "log", "orders", "output", "worker.json"]
     assert os.listdir(jar.claimed) == []
+
+
+def test_a_worker_s_log_tells_which_markers_came_and_went_and_when_nothing_else(jar):
+    with workers.working(jar) as w:
+        assert w.log() == ""
+        for change, told in ((touch, "PAUSE"), (os.remove, "none"), (touch, "PAUSE")):
+            change(w.path(layout.PAUSE))
+            processes.until(lambda: w.log().rstrip().endswith(f"markers: {told}"), w.log)
+        touch(jar.workers, layout.DRAIN + workers.NODE)
+    assert [line.partition(" ")[2] for line in w.log().splitlines()] == [
+        "markers: PAUSE", "markers: none", "markers: PAUSE", "markers: PAUSE DRAIN", "ends: stopped"]
 
 
 def test_a_paused_worker_claims_nothing_and_goes_on_afterwards(jar, terms):
