@@ -46,7 +46,7 @@ def keep_descriptors() -> None:
 
 def local_directory() -> str:
     """This user's node-local directory; the same whatever the environment says."""
-    path = f"/tmp/jobjar-{os.geteuid()}"
+    path = _local_path()
     fsops.make_directory(path, 0o700)
     found = os.lstat(path)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
@@ -54,9 +54,19 @@ def local_directory() -> str:
     return path
 
 
+def _local_path() -> str:
+    return f"/tmp/jobjar-{os.geteuid()}"
+
+
 def lock_path(nonce: str) -> str:
-    """The node-local lock file of the jobs of the worker with that nonce."""
-    return os.path.join(local_directory(), f"run-{nonce}.lock")
+    """The node-local lock file of the jobs of the worker with that nonce; its directory is made."""
+    local_directory()
+    return lock_of(nonce)
+
+
+def lock_of(nonce: str) -> str:
+    """As `lock_path`, and nothing is made."""
+    return os.path.join(_local_path(), f"run-{nonce}.lock")
 
 
 def open_lock(path: str) -> int:
@@ -124,6 +134,15 @@ def signal_session(leader: int, number: int) -> None:
             os.killpg(leader, signal.SIGCONT)
     except (ProcessLookupError, PermissionError):
         pass
+
+
+def has_children(pid: int) -> bool:
+    """Whether the main thread of a process has children; True when nobody can say."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return bool(file.read())
+    except OSError:
+        return True
 
 
 def children() -> list[int]:

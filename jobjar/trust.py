@@ -19,12 +19,14 @@ def require(jar: Jar, settings: Settings) -> frozenset[int]:
     me = os.geteuid()
     if me == 0 and not settings.allow_root:
         raise UsageError("a worker of root would run every job as root: use an ordinary user, or set JJ_ALLOW_ROOT=1")
-    for directory in _guarded(jar):
-        _require_private(directory, me)
+    for directory in guarded(jar):
+        why = doubt(directory, me)
+        if why:
+            raise UsageError(f"{directory} {why}")
     return frozenset([me, *(_uid(login, settings) for login in settings.trusted_users)])
 
 
-def _guarded(jar: Jar) -> list[str]:
+def guarded(jar: Jar) -> list[str]:
     """The jar's directories and all above them."""
     inside = [os.path.join(jar.home, name) for name in layout.DIRECTORIES]
     above = set()
@@ -35,16 +37,18 @@ def _guarded(jar: Jar) -> list[str]:
     return sorted(above) + inside
 
 
-def _require_private(directory: str, me: int) -> None:
+def doubt(directory: str, me: int) -> str | None:
+    """How others could slip something into this directory of user `me`, and what to do; None when they cannot."""
     found = os.stat(directory)
     if found.st_uid not in (0, me):
-        raise UsageError(f"{directory} belongs to another user, who could put jobs into the jar: move the jar")
+        return "belongs to another user, who could put jobs into the jar: move the jar"
     if found.st_mode & stat.S_ISVTX:
-        return
+        return None
     if found.st_mode & stat.S_IWOTH:
-        raise UsageError(f"{directory} can be written by everybody: chmod o-w {directory}")
+        return f"can be written by everybody: chmod o-w {directory}"
     if found.st_mode & stat.S_IWGRP and not _is_private_group(found.st_gid, found.st_uid):
-        raise UsageError(f"{directory} can be written by a group: chmod g-w {directory}")
+        return f"can be written by a group: chmod g-w {directory}"
+    return None
 
 
 def _is_private_group(gid: int, uid: int) -> bool:

@@ -5,7 +5,7 @@ import re
 import stat
 from collections.abc import Iterator
 
-from jobjar import census, fslook, jobname, layout, reservation, states
+from jobjar import census, fslook, jobname, layout, reservation
 from jobjar.findings import INFORMATION, PERSON, THREAT, UNTIDY, Finding
 from jobjar.fslook import FILE, LINK, Entry
 from jobjar.inventory import Inventory, Seen, is_job

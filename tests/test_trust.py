@@ -19,8 +19,8 @@ OTHER = 65534
 @pytest.fixture(autouse=True)
 def above(monkeypatch):
     """What lies above the tests' own directory is not theirs to mend: it counts as the system's."""
-    real = trust._guarded
-    monkeypatch.setattr(trust, "_guarded", lambda jar: [d for d in real(jar) if "jar" in d])
+    real = trust.guarded
+    monkeypatch.setattr(trust, "guarded", lambda jar: [d for d in real(jar) if "jar" in d])
 
 
 def settings(jar, **variables):
@@ -84,7 +84,7 @@ def test_the_parents_of_what_a_link_leads_to_count(tmp_path):
 
 def test_the_root_directory_and_everything_between_are_looked_at(monkeypatch, jar):
     monkeypatch.undo()
-    guarded = trust._guarded(jar)
+    guarded = trust.guarded(jar)
     assert {"/", os.path.dirname(jar.home), jar.home, jar.workers, jar.unclaimed} <= set(guarded)
 
 

@@ -1,0 +1,82 @@
+"""The directories of a jar themselves: are they there, on one file system, and open to its user alone?"""
+
+import os
+from collections.abc import Iterator
+
+from jobjar import layout, trust
+from jobjar.findings import PERSON, THREAT, UNTIDY, Finding
+from jobjar.inventory import Inventory
+from jobjar.layout import Jar
+
+
+def find(seen: Inventory) -> Iterator[Finding]:
+    """What is wrong with the directories and with FORMAT."""
+    yield from _format(seen.jar)
+    here = mount(seen.jar.limbo)
+    for directory in _directories(seen):
+        if not os.path.isdir(directory):
+            yield _missing(directory)
+        else:
+            yield from _usable(directory)
+            # Where limbo/ is not to be had, nothing can be compared with it.
+            if here is not None and mount(directory) not in (here, None):
+                yield Finding(THREAT, "other-file-system", directory, f"it is on another file system than"
+                              f" {seen.jar.limbo}, so jobs cannot be renamed from one to the other: put the whole"
+                              " jar on one")
+    for directory in dict.fromkeys((*trust.guarded(seen.jar), *_directories(seen))):
+        yield from _private(directory)
+    for directory, error in seen.closed:
+        yield Finding(PERSON, "closed", directory, f"it cannot be looked into ({error}), so not everything was looked"
+                      " at: make it accessible to you")
+
+
+def _directories(seen: Inventory) -> list[str]:
+    categories = [seen.jar.directory(state, category) for state, category in seen.queues if category]
+    return [*(os.path.join(seen.jar.home, name) for name in layout.DIRECTORIES), seen.jar.workers, *categories]
+
+
+def _format(jar: Jar) -> Iterator[Finding]:
+    path, said = os.path.join(jar.home, "FORMAT"), layout.format_of(jar)
+    if said is None:
+        yield Finding(UNTIDY, "format", path, "it is not there: the next command or worker makes it")
+    elif not said.isdigit():
+        yield Finding(THREAT, "format", path, f"it says {said!r} instead of a number, so no program works with this"
+                      f" jar: `echo {layout.FORMAT} > FORMAT` in {jar.home} if it was made by this version")
+
+
+def _missing(directory: str) -> Finding:
+    if os.path.lexists(directory):
+        return Finding(THREAT, "missing", directory, "it is in the way: a directory of the jar has to be there")
+    return Finding(THREAT, "missing", directory, "it is not there: whatever was in it must be looked for before the"
+                   " next command or worker makes an empty one in its place")
+
+
+def _usable(directory: str) -> Iterator[Finding]:
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+        yield Finding(PERSON, "closed", directory, f"you may not read and change it: chmod u+rwx {directory}, or work"
+                      " as its owner (or it is mounted read-only)")
+
+
+def _private(directory: str) -> Iterator[Finding]:
+    try:
+        doubt = trust.doubt(directory, os.geteuid())
+    except (FileNotFoundError, PermissionError):
+        # That it is missing or closed has been said; or it was a category that somebody has removed meanwhile.
+        return
+    if doubt:
+        yield Finding(PERSON, "open-to-others", directory, doubt)
+
+
+def mount(directory: str) -> tuple[int, str] | None:
+    """On which file system `directory` is, and through which mount: only within one can be renamed; None: not there."""
+    try:
+        handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        with open(f"/proc/self/fdinfo/{handle}", encoding="ascii") as file:
+            # A directory that is bound to another place has its device number and is another mount all the same.
+            number = next((line.split()[1] for line in file if line.startswith("mnt_id:")), "")
+        return os.fstat(handle).st_dev, number
+    finally:
+        os.close(handle)

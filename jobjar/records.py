@@ -1,0 +1,85 @@
+"""Journals and notes: can they be read, and does each completed job have its end line?"""
+
+import os
+from collections import namedtuple
+from collections.abc import Iterator
+
+from jobjar import notes
+from jobjar.findings import INFORMATION, PERSON, Finding
+from jobjar.fslook import DIRECTORY, FILE, Entry
+from jobjar.inventory import Inventory, is_job
+from jobjar.journal import END, TARGET
+
+# What a file of JSON lines holds: how many of its lines cannot be read, the names of jobs and final names that its end
+# and target lines have, and the inodes.
+Said = namedtuple("Said", "bad names inodes")
+
+
+class Records:
+    """Reads what it is asked about, and a file that has not changed since only once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple, Said] = {}
+
+    def find(self, seen: Inventory) -> Iterator[Finding]:
+        """Lines that cannot be read, things that are no notes, and jobs whose end nobody has written down."""
+        names: set[str] = set()
+        inodes: set[int] = set()
+        for path in _journals(seen):
+            said = self._read(path)
+            names |= said.names
+            inodes |= said.inodes
+            yield from _garbled(path, said)
+        for entry in seen.listing(seen.jar.notes):
+            yield from self._notes(seen, entry)
+        for entry in seen.completed:
+            if is_job(entry) and entry.ino not in inodes and entry.name not in names:
+                yield Finding(INFORMATION, "no-end-line", os.path.join(seen.jar.completed, entry.name), "no journal"
+                              " says how it ended: it ended in the second before a power cut, or its worker's directory"
+                              " was removed, or somebody has put it there", (entry.ino,))
+
+    def _notes(self, seen: Inventory, entry: Entry) -> Iterator[Finding]:
+        directory = os.path.join(seen.jar.notes, entry.name)
+        if entry.kind != DIRECTORY:
+            yield Finding(PERSON, "foreign", directory, "no directory with notes about a job: move it elsewhere or"
+                          " remove it", (entry.kind, entry.ino))
+            return
+        for writer in seen.listing(directory):
+            path = os.path.join(directory, writer.name)
+            if writer.kind == FILE:
+                yield from _garbled(path, self._read(path))
+
+    def _read(self, path: str) -> Said:
+        try:
+            with open(path, "rb") as file:
+                found = os.fstat(file.fileno())
+                key = path, found.st_ino, found.st_size, found.st_mtime_ns
+                if key not in self._known:
+                    self._known[key] = _said(file.read())
+                return self._known[key]
+        except FileNotFoundError:
+            # RACE: it has been rotated or set aside; the next look finds it.
+            return Said(0, set(), set())
+
+
+def _journals(seen: Inventory) -> Iterator[str]:
+    for worker, own in seen.staff.items():
+        yield from (os.path.join(seen.jar.worker(worker), entry.name) for entry in own
+                    if entry.kind == FILE and (entry.name == "journal" or entry.name.startswith("journal.")))
+
+
+def _said(data: bytes) -> Said:
+    # A last piece without newline is still being written, or was torn by a death and will be ended by the next writer.
+    raw = [line for line in data[:data.rfind(b"\n") + 1].splitlines() if line]
+    lines = notes.parse(raw)
+    ends = [line for line in lines if line.get("e") == END]
+    names = {line.get("n") for line in ends} | {line.get("as") for line in lines if line.get("e") == TARGET}
+    return Said(len(raw) - len(lines), {name for name in names if isinstance(name, str)},
+                {line["ino"] for line in ends if isinstance(line.get("ino"), int)})
+
+
+def _garbled(path: str, said: Said) -> Iterator[Finding]:
+    if said.bad:
+        count = "a line" if said.bad == 1 else f"{said.bad} lines"
+        yield Finding(INFORMATION, "garbled", path, f"{count} in it cannot be read, as after a full disk or a power"
+                      " cut: what was said there is lost, and readers pass it over", (said.bad,))
