@@ -162,7 +162,7 @@ def test_a_worker_that_is_told_when_to_look_again_is_never_told_too_early(jar, m
 def test_an_unchanged_directory_is_listed_again_only_once_after_it_was_changed(jar, monkeypatch):
     glance = claiming.Glance(jar.unclaimed)
     glance.about_to_list(time.time())
-    assert not glance.needs_listing() and claiming.RACY < glance.due() <= claiming.AGAIN_AFTER
+    assert not glance.needs_listing() and claiming.RACY < (glance.due() or 0) <= claiming.AGAIN_AFTER
     later = time.monotonic() + claiming.AGAIN_AFTER
     monkeypatch.setattr(time, "monotonic", lambda: later)
     assert glance.needs_listing() and glance.due() == 0

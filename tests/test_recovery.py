@@ -10,7 +10,8 @@ import pytest
 from support import invariants, jars, nodes, processes
 from support.nodes import Dead, Site, dead_identity
 
-from jobjar import layout, leftovers, node, nodelock, notes, process, recovery, registration, reservation, supervision
+from jobjar import fslook, layout, leftovers, node, nodelock, notes, process, recovery, registration, reservation
+from jobjar import supervision
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
 
@@ -139,7 +140,7 @@ def test_reservations_of_another_node_are_its_own_to_withdraw(site):
     text = reservation.text(lost.name, f"{lost.nonce}-1")
     os.symlink(text, f"{site.jar.completed}/a.0")
     recover(site)
-    assert os.readlink(f"{site.jar.completed}/a.0") == text
+    assert fslook.links(site.jar.completed) == [("a.0", text)]
 
 
 def test_the_attempt_is_counted_before_the_job_is_put_back(site, dead, monkeypatch):
@@ -194,6 +195,20 @@ def test_reservations_of_a_lost_attempt_are_withdrawn_with_their_links_and_logs(
     assert os.listdir(site.jar.completed) == os.listdir(site.jar.failed) == []
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_what_an_attempt_that_had_ended_has_prepared_outlives_another_attempt_that_is_lost(
+        site, dead, monkeypatch, backwards):
+    monkeypatch.setattr(fslook, "names", lambda directory: sorted(os.listdir(directory), reverse=backwards))
+    dead.claim("0.0")
+    ended = dead.claim("a.0")
+    dead.end(ended, "a.0", state="FAILED")
+    os.symlink(reservation.text(dead.name, ended), f"{site.jar.completed}/a.0")
+    os.symlink("../completed/a.0", f"{site.jar.failed}/a.0")
+    jars.write(f"{site.jar.logs}/a.0", "printed\n")
+    assert sorted(recover(site).jobs) == [("complete", None, "a.0"), ("recover", None, "0.0")]
+    assert os.listdir(site.jar.logs) == os.listdir(site.jar.failed) == os.listdir(site.jar.completed) == ["a.0"]
+
+
 def test_everything_that_a_dead_worker_leaves_is_removed(site, dead):
     dead.claim()
     dead.leave_things()
@@ -230,6 +245,22 @@ def test_a_living_worker_is_never_touched(site):
     job = site.run_forever()
     assert site.recover() == (0, [], "")
     assert processes.is_running(job) and site.living() == [worker]
+
+
+def test_a_living_worker_is_never_touched_however_long_ago_it_was_heard_of(site):
+    worker = Dead(site.jar, node.myself(site.node))
+    worker.claim()
+    worker.journal.close()
+    os.utime(f"{worker.directory}/beat", (1, 1))
+    assert recover(site) == ([], []) and site.place("a.0") == [f"workers/{worker.name}/claims/a.0"]
+
+
+def test_a_dead_worker_whose_number_another_process_has_is_recovered(site):
+    me = node.myself(site.node)
+    worker = Dead(site.jar, me._replace(start=me.start - 1))
+    worker.claim()
+    worker.journal.close()
+    assert recover(site) == ([("recover", None, "a.0")], []) and worker.is_recovered()
 
 
 @pytest.mark.parametrize("field, value", [("machine", "f" * 32), ("pidns", 1)])

@@ -416,6 +416,18 @@ def test_a_worker_that_was_fenced_touches_nothing_and_ends(jar):
     assert os.listdir(jar.unclaimed) == ["x"] and "fenced" in w.log()
 
 
+def test_a_worker_that_is_fenced_between_its_look_and_its_claim_does_not_make_claims_anew(jar):
+    def look_away():
+        from jobjar import claiming
+        claiming.Claims.find = lambda *_: None
+    with workers.working(jar, "A", before=look_away) as w:
+        processes.until(w.is_idle)
+        os.rename(w.claims, w.path("recovering.x"))
+        workers.place(jar, "x", category="A")
+        processes.until(lambda: w.has_ended() or os.path.exists(w.claims))
+    assert not os.path.exists(w.claims) and os.listdir(os.path.join(jar.unclaimed, "A")) == ["x"]
+
+
 def test_a_worker_that_is_fenced_while_its_job_runs_leaves_it_to_the_other(jar):
     gate = os.path.join(jar.home, "gate")
     workers.place(jar, "x", f"while [ ! -e {gate} ]; do sleep 0.02; done")

@@ -190,7 +190,15 @@ def _end_violations(jar, scenario, before, submitted=True):
     if submitted:
         wrong += invariants.one_place(jars.tree(jar), [] if scenario.gone else ["X"])
         wrong += invariants.leftovers(tree, others=[LIVE])
+        wrong += _open_notes(jar, scenario)
     return wrong
+
+
+def _open_notes(jar, scenario):
+    """Attempts that would be counted against the next job of the name."""
+    [found] = invariants.places(jars.tree(jar)).get("X", [""])
+    is_done = scenario.event == "complete" and found.startswith("completed/")
+    return ["its notes are not closed"] if is_done and notes.open_attempts(jar, "a.0", "C1") else []
 
 
 _numbers = itertools.count()
@@ -256,7 +264,8 @@ TEXTS = [jars.script(word) for word in ("one", "two", "three")]
 
 
 def _submissions(jar):
-    found = [text for path, text in jars.tree(jar).items() if path.startswith("unclaimed/") and text]
+    # An empty directory has no text, and a file of which nothing was on the disk an empty one.
+    found = [text for path, text in jars.tree(jar).items() if path.startswith("unclaimed/") and text is not None]
     return sorted(found), [text for text in found if text not in TEXTS]
 
 

@@ -103,10 +103,14 @@ def test_4_a_stale_end_line_does_not_complete_a_job_that_never_ran(jar, dead):
         book.intend(f"{node.nonce(DEAD)}-2", None, "a.0")
         moves.claim(jar, Place(states.UNCLAIMED, None, "a.0"), jar.claims(WORKER))
         book.close()
-    _journal(dead, ("intend", f"{node.nonce(DEAD)}-1", None, "a.0"))
+    first_claim = ("intend", f"{node.nonce(DEAD)}-1", None, "a.0")
+    _journal(dead, first_claim)
     jars.put(jar, Place(states.UNCLAIMED, None, "a.0"), "never ran")
     trace = faults.count(second_claim, jar.home)
     os.rename(jar.path(Place(states.CLAIMS, None, "a.0", jar.claims(WORKER))), os.path.join(jar.unclaimed, "a.0"))
+    # What was counted has reached the disk, the second intent too.
+    os.remove(os.path.join(dead, "journal"))
+    _journal(dead, first_claim)
     after_the_claim = [line.split(" ")[0] for line in trace].index("os.rename") + 2
     # The power is cut when the claim has happened: what was not synced is gone, and the intent must not be.
     faults.strike(second_claim, Fault(CUT, after_the_claim), jar.home)
@@ -150,6 +154,39 @@ def test_5_a_redo_takes_the_name_that_was_chosen_although_a_better_one_is_free_n
     _recover(jar)
     assert _where(jar, "X") == ["completed/a~2.0"]
     assert os.listdir(jar.failed) == os.listdir(jar.logs) == ["a~2.0"]
+
+
+def test_5_the_name_that_is_chosen_stands_in_the_journal_before_it_is_tried(jar, dead):
+    def complete():
+        history, book = History(dead), Journal(dead)
+        moves.complete(jar, place, MINE, bad=True, output=output, first=history.target(ATTEMPT),
+                       detour=lambda name: book.target(ATTEMPT, name))
+        book.close()
+
+    def prepare():
+        for path in (os.path.join(jar.home, path) for word in ("X", "earlier") for path in _where(jar, word)):
+            os.remove(path)
+        for directory in (jar.completed, jar.failed, jar.logs):
+            for name in os.listdir(directory):
+                os.remove(os.path.join(directory, name))
+        registration.fsops.remove_tree(dead)
+        registration.write(jar, DEAD, {})
+        _journal(dead, ("intend", ATTEMPT, None, "a.0"), ("end", ATTEMPT, None, "a.0", {"state": "FAILED"}))
+        jars.write(output, "what X printed")
+        jars.put(jar, Place(states.COMPLETED, None, "a.0"), "earlier")
+        return _claimed(jar, "X")
+
+    output = os.path.join(dead, "output")
+    place = prepare()
+    trace = faults.count(complete, jar.home)
+    for at in range(1, len(trace) + 1):
+        place = prepare()
+        faults.strike(complete, Fault(BEFORE, at), jar.home)
+        # The namesake is cleaned before the next recovery comes, so the job's own name is free again.
+        os.remove(os.path.join(jar.completed, "a.0"))
+        _recover(jar)
+        [found] = _where(jar, "X")
+        assert os.listdir(jar.failed) == os.listdir(jar.logs) == [os.path.basename(found)], trace[at - 1]
 
 
 def test_6_a_registration_that_dies_leaves_only_dot_names_which_no_reader_takes_for_jobs(jar):
@@ -256,6 +293,7 @@ def test_9_a_worker_that_goes_on_while_it_is_recovered_neither_claims_nor_comple
 
     def go_on():
         attempts = [lambda: moves.complete(jar, place, MINE, bad=False),
+                    lambda: moves.complete(jar, place, MINE, bad=True),
                     lambda: moves.claim(jar, Place(states.UNCLAIMED, None, "b.0"), jar.claims(WORKER))]
         for attempt in attempts:
             with pytest.raises(moves.Fenced):
@@ -264,7 +302,7 @@ def test_9_a_worker_that_goes_on_while_it_is_recovered_neither_claims_nor_comple
 
     place = _claimed(jar, "X")
     trace = faults.count(lambda: _recover(jar), jar.home)
-    fence = next(at for at, line in enumerate(trace, 1) if "/claims → " in line)
+    fence = next((at for at, line in enumerate(trace, 1) if "/claims → " in line), 1)
     for at in range(fence + 1, len(trace) + 1):
         os.remove(os.path.join(jar.home, *_where(jar, "X")))
         registration.fsops.remove_tree(dead)
@@ -273,8 +311,9 @@ def test_9_a_worker_that_goes_on_while_it_is_recovered_neither_claims_nor_comple
         _claimed(jar, "X")
         if at == fence + 1:
             jars.put(jar, Place(states.UNCLAIMED, None, "b.0"), "other")
+        results.clear()
         outcome = faults.strike(lambda: _recover(jar), Fault(MEANWHILE, at, go_on), jar.home)
-        assert (outcome.error, results.pop()) == ("", "fenced")
+        assert (outcome.error, results) == ("", ["fenced"])
         assert _where(jar, "other") == ["unclaimed/b.0"]
         assert _where(jar, "X") == ["unclaimed/a.0"]
 
