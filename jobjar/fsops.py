@@ -97,6 +97,11 @@ def link(text: str, path: str) -> bool:
         return fslook.link_text(path) == text
 
 
+def second_name(path: str, other: str) -> None:
+    """Give one's own file `path` a second name, `other`, which must be free; OSError as it comes."""
+    os.link(path, other)
+
+
 def withdraw(path: str, text: str, aside: str) -> bool:
     """Give up the reservation `path` if it is `text`; `aside` is a fresh name in limbo/. True when it is gone."""
     if fslook.link_text(path) != text:

@@ -16,6 +16,9 @@ STOP, PAUSE, RENEW = "STOP", "PAUSE", "RENEW"
 STOP_ALL, PAUSE_ALL, DRAIN = "STOP_ALL", "PAUSE_ALL", "DRAIN."
 CLAIMS, RECOVERING = "claims", "recovering."
 PROBE, CLEANED, ASIDE = ".probe.", ".cleaned.", ".aside."
+# A directory in limbo/ in which a file system is measured, and the end of the file's name beside it that asks for a
+# partner.
+CHECK, OFFER = ".check.", ".offer"
 
 # Where a job is: its state, its category or None, its file's name, and the claims directory that holds it, if any.
 Place = namedtuple("Place", "state category name holder", defaults=(None,))

@@ -10,6 +10,9 @@ from jobjar import fslook, fsops, layout, node, registration, reservation, state
 from jobjar.layout import Jar
 from jobjar.node import Identity
 
+# No check of a file system lasts so long, s.
+CHECK_AGE = 86400
+
 
 # How it stands with the owner of a reservation. GONE: provably, and responsible for no job any more. BUSY: it lives, or
 # has jobs that will be recovered. REBOOTED: of this node, before a boot; a computer cloned from this one would look the
@@ -58,6 +61,7 @@ def sweep(jar: Jar, me: Identity) -> None:
                 reservation.withdraw(jar, os.path.join(directory, name), text)
     _drop_dangling(jar, me)
     _clear_limbo(jar, me)
+    clear_checks(jar, me)
     _clear_view(jar)
 
 
@@ -102,6 +106,17 @@ def _clear_limbo(jar: Jar, me: Identity) -> None:
         if name.startswith(layout.CLEANED):
             fsops.remove(os.path.join(jar.limbo, name))
         elif draft and node.is_dead_nonce(*draft, me):
+            fsops.remove_tree(os.path.join(jar.limbo, name))
+
+
+def clear_checks(jar: Jar, me: Identity, now: float | None = None) -> None:
+    """Remove what killed checks of the file system left in limbo/; with the server's `now`, other nodes' old ones too."""
+    for name in fslook.names(jar.limbo):
+        owner = registration.parse_check(name)
+        if owner is None:
+            continue
+        made = fslook.mtime(jar.limbo, name) if now is not None else None
+        if node.is_dead_nonce(*owner, me) or made is not None and made < now - CHECK_AGE:
             fsops.remove_tree(os.path.join(jar.limbo, name))
 
 

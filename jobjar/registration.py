@@ -57,6 +57,13 @@ def parse_draft(name: str) -> tuple[str, str] | None:
     return parts[0], f"{parts[1]}.{parts[2]}"
 
 
+def parse_check(name: str) -> tuple[str, str] | None:
+    """(owner, nonce) of the process that made this name in limbo/ to measure the file system; None of other names."""
+    if not name.startswith(layout.CHECK):
+        return None
+    return parse_draft("." + name.removeprefix(layout.CHECK).removesuffix(layout.OFFER))
+
+
 def _publish(draft: str, target: str, nonce: str) -> bool:
     if os.path.lexists(target):
         return False

@@ -1,0 +1,55 @@
+"""Which file system a directory is on, and how it was mounted: the kernel's table of mounts."""
+
+import os
+from collections import namedtuple
+
+# `options`: name → value, "" for those that have none; what the kernel shows of the mount and of the file system.
+Mount = namedtuple("Mount", "point kind source options")
+
+TABLE = "/proc/self/mountinfo"
+
+
+def of(directory: str) -> Mount | None:
+    """The mount that `directory` is on, through whatever links; None when the kernel does not tell."""
+    wanted = number(directory)
+    try:
+        with open(TABLE, encoding="utf-8", errors="surrogateescape") as table:
+            parsed = [parse(line) for line in table]
+    except OSError:
+        return None
+    return next((mount for identity, mount in parsed if identity == wanted), None)
+
+
+def number(directory: str) -> int | None:
+    """The kernel's number of the mount that `directory` is on; two numbers mean that nothing is renamed across."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with open(f"/proc/self/fdinfo/{handle}", encoding="ascii") as file:
+            found = [line.split()[1] for line in file if line.startswith("mnt_id:")]
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return int(found[0]) if found else None
+
+
+def parse(line: str) -> tuple[int, Mount]:
+    """(number, mount) of one line of the table."""
+    before, _, after = line.rstrip("\n").partition(" - ")
+    identity, _, _, _, point, own = before.split(" ")[:6]
+    kind, source, shared = after.split(" ")[:3]
+    return int(identity), Mount(_plain(point), kind, _plain(source), _options(f"{shared},{own}"))
+
+
+def _options(text: str) -> dict[str, str]:
+    found = dict(_plain(word).partition("=")[::2] for word in text.split(","))
+    if "ro" in found:
+        # A mount may be closed to writing where its file system is not, and the other way round.
+        found.pop("rw", None)
+    return found
+
+
+def _plain(text: str) -> str:
+    # The table writes blanks, tabs, newlines and the backslash as three octal digits.
+    first, *rest = text.split("\\")
+    return first + "".join(chr(int(part[:3], 8)) + part[3:] for part in rest)
