@@ -24,7 +24,7 @@ def merge(mine: dict, theirs: dict, is_lost: object) -> dict:
 
 
 def delays(mine: dict, theirs: dict, kind: str) -> dict:
-    """The median and the worst of how late one node saw what the other did, s; `unseen` was not seen while it lasted."""
+    """The median and the worst of how late one node saw what the other did, s; `unseen` are those never seen."""
     late = [_late(maker["made"][event], watcher["seen"].get(event))
             for maker, watcher in ((mine, theirs), (theirs, mine)) for event in maker["made"]
             if event.split()[0] == kind]

@@ -79,9 +79,9 @@ def _numbers(facts: dict) -> list[Remark]:
 def _clocks(facts: dict) -> list[Remark]:
     # Without a partner the node has no name here.
     clocks = facts["together"]["clocks"] if facts.get("together") else {"this node": facts["clock"]}
-    return [Remark(WEAK, "clock", f"the clock of {node} is {_seconds(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'}"
-                                  " the file server's: set it (NTP). The order of jobs submitted there and the ages that"
-                                  " are shown depend on it, nothing else does")
+    return [Remark(WEAK, "clock", f"the clock of {node} is {_seconds(abs(ahead))}"
+                                  f" {'ahead of' if ahead > 0 else 'behind'} the file server's: set it (NTP). The order"
+                                  " of jobs submitted there and the ages that are shown depend on it, nothing else")
             for node, ahead in clocks.items() if abs(ahead) > CLOCK]
 
 

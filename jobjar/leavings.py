@@ -89,6 +89,11 @@ def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
         if is_forgotten_clock(seen.jar.limbo, entry.name):
             yield Finding(UNTIDY, "clock", path, "an empty file by which a process asked for the server's time:"
                           " `jobjar check --repair` removes it", proof)
+    elif entry.name.startswith(layout.CHECK):
+        of = registration.parse_check(entry.name)
+        how = leftovers.of_process(me, *of) if of else BUSY
+        if how != BUSY:
+            yield from _say(how, path, "a check of the file system", of[0].rpartition(".")[0], proof)
     elif draft and entry.kind == DIRECTORY:
         how = leftovers.of_process(me, *draft)
         if how != BUSY:

@@ -110,7 +110,10 @@ def _clear_limbo(jar: Jar, me: Identity) -> None:
 
 
 def clear_checks(jar: Jar, me: Identity, now: float | None = None) -> None:
-    """Remove what killed checks of the file system left in limbo/; with the server's `now`, other nodes' old ones too."""
+    """Remove what killed checks of the file system have left in limbo/.
+
+    Those of other nodes when they are old, if the server's `now` is told.
+    """
     for name in fslook.names(jar.limbo):
         owner = registration.parse_check(name)
         if owner is None:

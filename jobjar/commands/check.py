@@ -1,10 +1,15 @@
 """`jobjar check`: is all right with the jar?
 
-It changes nothing, unless told to repair.
+It changes nothing, unless told to repair. With --filesystem it measures what the jar lies on, in limbo/, and removes
+what it has made there.
 """
 
-from jobjar import findings, inspection, layout, node
+import sys
+
+from jobjar import findings, inspection, layout, node, quantities, text
 from jobjar.config import Settings
+from jobjar.errors import UsageError
+from jobjar.fsadvice import UNFIT
 
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
@@ -14,14 +19,27 @@ if TYPE_CHECKING:
 NAME = "check"
 HELP = "look whether all is right with the jar"
 
+# How long a person needs to walk to another node, and the longest that makes sense, s.
+WAIT, MOST = 60.0, 3600.0
+
 
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--filesystem", action="store_true",
+                        help="measure instead whether the file system is good enough for a jar, best on two nodes at"
+                             " the same time")
+    parser.add_argument("--wait", metavar="TIME", type=quantities.parse_duration,
+                        help="with --filesystem: how long to wait for the same command on another node, and for each"
+                             " of its answers (default 60s; 0: measure alone)")
 
 
 def run(options: "Options", settings: Settings) -> int:
-    """Print what was found; the exit status is 0 when nothing of it needs anybody, else 1."""
+    """Print what was found; the exit status is 0 when nothing of it needs anybody, or a jar is safe there, else 1."""
+    if options.filesystem:
+        return _filesystem(options, settings)
+    if options.wait is not None:
+        raise UsageError("--wait belongs to --filesystem: leave it out, or measure with both")
     jar = layout.view_jar(settings.home, settings.worker_home)
     found = inspection.inspect(jar, node.myself(settings.node))
     if options.json:
@@ -31,3 +49,24 @@ def run(options: "Options", settings: Settings) -> int:
     else:
         print(findings.render(found) or "nothing found: all is right with this jar\n", end="")
     return 1 if findings.is_trouble(found) else 0
+
+
+def _filesystem(options: "Options", settings: Settings) -> int:
+    from jobjar import fscheck
+    jar = layout.open_jar(settings.home, settings.worker_home)
+    wait = WAIT if options.wait is None else options.wait
+    if wait > MOST:
+        raise UsageError(f"--wait {quantities.format_duration(wait)} is longer than {quantities.format_duration(MOST)}:"
+                         " write a shorter time")
+    document = fscheck.check(jar, node.myself(settings.node), wait, _tell)
+    if options.json:
+        import json
+        print(json.dumps(document, indent=1))
+    else:
+        from jobjar import fsreport
+        print(fsreport.render(document), end="")
+    return 1 if document["verdict"] == UNFIT else 0
+
+
+def _tell(sentence: str) -> None:
+    print(f"check: {text.escape(sentence)}", file=sys.stderr, flush=True)
