@@ -10,9 +10,9 @@ import pwd
 import time
 from collections.abc import Callable
 
-from jobjar import fslook, fsops, jobname, moves, node, notes, reservation, runner
+from jobjar import blame, fslook, fsops, jobname, moves, node, notes, reservation, runner
 from jobjar.claiming import LEAVE, REFUSE, vet
-from jobjar.errors import Fenced
+from jobjar.errors import TROUBLE, Fenced
 from jobjar.journal import REFUSE as REFUSED_LINE
 from jobjar.journal import REQUEUE, Journal
 from jobjar.layout import Jar, Place
@@ -23,8 +23,6 @@ from jobjar.workerlog import WorkerLog
 WON, LOST, LEFT = "won", "lost", "left"
 # A job that crashes its node must be counted, so claims soon after a boot are made to survive a power cut.
 YOUNG_BOOT = 600.0
-# The node or the server is in trouble, whatever the job: nothing is to be gained by trying the next.
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class Attempts:
@@ -55,10 +53,10 @@ class Attempts:
             return LEFT
         careful = self._begin(place)
         code = moves.claim(self.jar, place, self.claims)
-        if code in NO_SPACE:
-            raise OSError(code, os.strerror(code), self.jar.path(place))
         if code in (errno.ENOENT, errno.ESTALE):
             return LOST
+        if code in TROUBLE:
+            raise OSError(code, os.strerror(code), self.jar.path(place))
         if code:
             self._tell_once(f"{place.name} cannot be claimed: {os.strerror(code)}")
             return LEFT
@@ -104,27 +102,27 @@ class Attempts:
         # It came by a claim that seemed to fail, and what was thought of it then is forgotten.
         self._distrusted = vet(self.jar.path(place), self._trusted, server_now) == REFUSE
 
-    def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool]) -> str:
-        """Run the job that was claimed last and see it out of claims/; returns the kind of its Outcome."""
+    def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool]) -> Outcome:
+        """Run the job that was claimed last and see it out of claims/; returns how that came out."""
         place = Place(CLAIMS, place.category, place.name, self.claims)
         # Nobody counts attempts of a job that a living worker holds, so what holds now holds to its end.
         self._tries = 1 + (self._insist(lambda: len(notes.open_attempts(self.jar, place.name, place.category)))
                            if self._has_notes else 0)
         shown = self._show(place)
         if self._distrusted:
-            outcome = Outcome(runner.REFUSED, why="its owner is not trusted by this worker, or it is set-id")
+            outcome = Outcome(blame.REFUSED, why="its owner is not trusted by this worker, or it is set-id")
         else:
             outcome = self.runner.run(place, self._attempt, self._tries, tick, quit)
         if outcome.kind == runner.ENDED:
             self._end(place, outcome)
-        elif outcome.kind == runner.REFUSED:
+        elif outcome.kind == blame.REFUSED:
             self._refuse(place, outcome.why)
         else:
             self._give_back(place, outcome.why or "the worker was told to end at once")
         if shown:
             self._insist(lambda: fsops.remove(shown))
         self.runner.tidy_scratch()
-        return outcome.kind
+        return outcome
 
     def _show(self, place: Place) -> str | None:
         """Link the job in claimed/; a view, so a failure is only reported."""
@@ -140,10 +138,10 @@ class Attempts:
 
     def _end(self, place: Place, outcome: Outcome) -> None:
         record = {**runner.usage_record(outcome), "node": self.me.node, "tries": self._tries}
-        try:
-            found = os.lstat(self.jar.path(place))
+        found = self._insist(lambda: _status(self.jar.path(place)))
+        if found:
             record["user"], record["ino"] = self._login(found.st_uid), found.st_ino
-        except FileNotFoundError:
+        else:
             # It has removed itself, or is fenced: the move will tell.
             record["gone"] = True
         key = self._attempt, place.category, place.name
@@ -182,7 +180,7 @@ class Attempts:
         self.log.say(f"gave back {place.name}: {why}")
         key = self._attempt, place.category, place.name
         self._insist(lambda: self.journal.say(REQUEUE, *key, why))
-        if self.runner.has_output():
+        if self._insist(self.runner.has_output):
             self._insist(lambda: fsops.move(self.runner.output, self.jar.log(place.name, self._attempt)))
         self._insist(lambda: moves.requeue(self.jar, place, self._mine(), before=lambda name: notes.carry(
             self.jar, self.owner, place.name, place.category, name)))
@@ -200,14 +198,26 @@ class Attempts:
 
     def _insist(self, step: Callable[[], object]) -> object:
         """Repeat a step that may be repeated until it succeeds: a full disk must not make a job run again."""
-        delay = 1.0
+        delay, told = 1.0, ""
         while True:
             try:
-                return step()
+                done = step()
+                if told:
+                    self.log.say("goes on")
+                return done
             except OSError as error:
                 if error.errno == errno.ENOENT and not fslook.is_there(*os.path.split(self.claims)):
                     # No repetition mends that: the whole jar may have been removed.
                     raise Fenced(f"{self.claims} is gone: this worker has been declared dead") from None
-                self.log.say(f"blocked: {error}")
+                if str(error) != told:
+                    told = str(error)
+                    self.log.say(f"blocked: {told}")
                 self._patience(error, delay)
                 delay = min(60.0, delay * 2)
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None

@@ -133,14 +133,16 @@ class Shelf:
 
     def due_in(self) -> float | None:
         """Seconds until `is_due` will say yes, as far as that is known, else None."""
-        wished = 0.0 if self.is_hinted else self.glance.due()
+        now = time.monotonic()
+        wishes = [0.0 if self.is_hinted else self.glance.due(), *(until - now for until in self._passed_over.values())]
+        wished = min((wish for wish in wishes if wish is not None), default=None)
         if wished is None:
             return None
         # Never sooner than `is_due` would allow: a worker that is told to look at once, in vain, looks without end.
         allowed = self._listed_at + COST_FACTOR * self._cost
         if not self.is_hinted:
             allowed = max(allowed, self._looked_at + self._interval())
-        return max(wished, allowed - time.monotonic())
+        return max(wished, allowed - now)
 
     def _interval(self) -> float:
         return RENEW_AFTER if self.candidates else LOOK_AGAIN_AFTER
@@ -171,9 +173,9 @@ class Shelf:
         """Remember a candidate that was not had: it is looked at again, for chmod changes no directory."""
         self._left.add(name)
 
-    def pass_over(self, name: str) -> None:
-        """Leave a candidate to itself for a while: what cannot be started now must not keep others from starting."""
-        self._passed_over[name] = time.monotonic() + PASS_OVER
+    def pass_over(self, name: str, seconds: float) -> None:
+        """Leave a candidate to itself for so long: what cannot be started now must not keep others from starting."""
+        self._passed_over[name] = time.monotonic() + seconds
         self._left.add(name)
 
     def _number(self, name: str) -> str | None:
@@ -222,11 +224,11 @@ class Queue:
         """Whether there is anything left to try without a new listing."""
         return any(shelf.candidates for shelf in self.shelves)
 
-    def pass_over(self, place: Place) -> None:
+    def pass_over(self, place: Place, seconds: float) -> None:
         """See `Shelf.pass_over`."""
         for shelf in self.shelves:
             if shelf.category == place.category:
-                shelf.pass_over(place.name)
+                shelf.pass_over(place.name, seconds)
 
     def take(self) -> tuple[Shelf, Place] | None:
         """The best candidate, taken off its shelf; None when there is none. It may be gone already."""

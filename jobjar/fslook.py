@@ -3,12 +3,15 @@
 Answers are hints: each may be out of date when it arrives, and only a rename decides.
 """
 
+import errno
 import os
 from collections import namedtuple
 
 FILE, LINK, DIRECTORY, OTHER = "file", "link", "directory", "other"
 # What a listing shows of a name. `ino` is the listing's own, which some file systems give another value than lstat.
 Entry = namedtuple("Entry", "name kind ino")
+
+from jobjar import quantities, text
 
 
 def names(directory: str) -> list[str]:
@@ -77,6 +80,30 @@ def mtime(directory: str, name: str) -> float | None:
         # It cannot be looked into; whoever listed it has said so.
         return None
     return found.st_mtime if found else None
+
+
+def room(directory: str) -> tuple[int | None, int | None]:
+    """Bytes and inodes that others than root may still take there; None for what its file system does not count."""
+    try:
+        found = os.statvfs(directory)
+    except OSError as error:
+        # Some FUSE file systems cannot be asked.
+        if error.errno != errno.ENOSYS:
+            raise
+        return None, None
+    # btrfs and some network file systems have no number of inodes, a tmpfs without limits none of blocks either.
+    return found.f_bavail * found.f_frsize if found.f_blocks else None, found.f_favail if found.f_files else None
+
+
+def shortage(directory: str, least: tuple[int, int]) -> str | None:
+    """The sentence that says why nothing is claimed there, with `least` bytes and inodes wanted; None with enough."""
+    # Not even asked, where a person wants nothing of it.
+    size, inodes = room(directory) if any(least) else (None, None)
+    if size is not None and size < least[0]:
+        return f"{text.size(size)} free on {directory}, JJ_MIN_FREE is {quantities.format_size(least[0])}: make room"
+    if inodes is not None and inodes < least[1]:
+        return f"{inodes} inodes free on {directory}, JJ_MIN_FREE is {least[1]} of them: remove files there"
+    return None
 
 
 def stamp(directory: str) -> int:

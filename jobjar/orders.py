@@ -170,10 +170,19 @@ def drains_among(jar: Jar, names: Iterable[str]) -> dict[str, str]:
 
 
 def _reason(jar: Jar, node: str) -> str:
+    return _text(jar.drain(node))
+
+
+def why_paused(jar: Jar, worker: str) -> str:
+    """What the worker's PAUSE says, "" when nothing: a worker that has paused itself says why."""
+    return _text(os.path.join(jar.worker(worker), layout.PAUSE))
+
+
+def _text(marker: str) -> str:
     """The text of a marker that was listed; anybody may have made it, so it may say anything or nothing."""
     try:
         # O_NONBLOCK: what is there may be a fifo.
-        handle = os.open(jar.drain(node), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(marker, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             return os.read(handle, REASON_MAX).decode("utf-8", "surrogateescape").strip()
         finally:

@@ -5,7 +5,6 @@ escapes it; a descriptor of a locked node-local file goes to the job, so that ot
 """
 
 import ctypes
-import errno
 import fcntl
 import os
 import signal
@@ -20,10 +19,6 @@ from jobjar.errors import UsageError
 _PR_SET_CHILD_SUBREAPER = 36
 GRACE = 5.0
 MARKER = "JJ_ATTEMPT_ID"
-
-# The errors of a start that say something about the node and nothing about the job.
-NODE_FAULTS = frozenset((errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE,
-                         errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 
 Orphan = namedtuple("Orphan", "pid start command")
 

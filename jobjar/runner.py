@@ -12,13 +12,11 @@ import time
 from collections import namedtuple
 from collections.abc import Callable
 
-from jobjar import fslook, fsops, jobname, process
-from jobjar.errors import Fenced
+from jobjar import blame, fsops, jobname, process
 from jobjar.layout import Jar, Place
 
-# How a run came out: ENDED by itself, REFUSED by the system because of the job, FAULT of the node, QUIT on request.
-# BUSY: somebody is still writing the file.
-ENDED, REFUSED, FAULT, QUIT, BUSY = "ended", "refused", "fault", "quit", "busy"
+# How a run came out: ENDED by itself, QUIT on request, or as `blame` has it: it was not started.
+ENDED, QUIT = "ended", "quit"
 Outcome = namedtuple("Outcome", "kind start status usage why dropped", defaults=(None, None, None, None, 0))
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
@@ -59,18 +57,28 @@ class Runner:
         try:
             self._make_scratch()
         except OSError as error:
-            return Outcome(FAULT, why=f"no scratch directory: {error}")
+            return Outcome(blame.of_node(error), why=f"no scratch directory: {error}")
         began, start = time.monotonic(), time.time()
         try:
             pid = self._start(path, self._environment(place, attempt, tries), quit)
         except OSError as error:
-            return self._explain(error, path)
+            kind, why = blame.of_start(error, path)
+            return Outcome(kind, why=why)
         status, usage = self._until_end(pid, began, tick, quit)
         process.bury(self._wait, self._report)
         self._bound_output()
         # A job that was told to end and still ended well has done its work.
         kind = QUIT if quit() and status else ENDED
         return Outcome(kind, start, status, usage, dropped=self._dropped)
+
+    def is_fit(self) -> bool:
+        """Whether this node can start anything: when it can, what a job could not be started for is its own doing."""
+        try:
+            self._make_scratch()
+            pid = process.start(["/bin/sh", "-c", ":"], self._base, self.output, self._lock)
+            return os.waitpid(pid, 0)[1] == 0 and not os.statvfs(self.directory).f_flag & os.ST_NOEXEC
+        except OSError:
+            return False
 
     def _environment(self, place: Place, attempt: str, tries: int) -> dict[str, str]:
         base, priority = jobname.split(place.name)
@@ -84,7 +92,7 @@ class Runner:
             try:
                 return process.start([path], environment, self.output, self._lock)
             except OSError as error:
-                if error.errno == errno.ENOEXEC and _is_text(path):
+                if error.errno == errno.ENOEXEC and blame.is_text(path):
                     # A text without #! is run by the shell, as shells themselves do.
                     return process.start(["/bin/sh", path], environment, self.output, self._lock)
                 if error.errno != errno.ETXTBSY or time.monotonic() > deadline or quit():
@@ -203,65 +211,6 @@ class Runner:
             self._report(f"{aside} {why}: look at it and remove it")
         except OSError as error:
             self._report(f"{path} {why}, and cannot be set aside: {error}")
-
-    def _explain(self, error: OSError, path: str) -> Outcome:
-        """Whose fault a failed start is, in a sentence."""
-        directory, name = os.path.split(path)
-        try:
-            if name not in fslook.names(directory):
-                return Outcome(REFUSED, why="the job's file was gone before it could be started")
-        except FileNotFoundError:
-            raise Fenced(f"{directory} is gone: this worker has been declared dead") from None
-        if error.errno == errno.EIO and _is_readable(path):
-            # The kernel's word for a program that is shorter than its first lines say.
-            return Outcome(REFUSED, why="it is damaged, perhaps cut off: submit it again, whole")
-        if error.errno in process.NODE_FAULTS:
-            return Outcome(FAULT, why=f"this node could not start it: {error.strerror}")
-        if error.errno == errno.ETXTBSY:
-            return Outcome(BUSY, why="somebody has the file open for writing: submit it by mv from limbo/")
-        if error.errno == errno.EACCES and os.statvfs(directory).f_flag & os.ST_NOEXEC:
-            return Outcome(FAULT, why=f"the jar's file system is mounted noexec on this node: {directory}")
-        return Outcome(REFUSED, why=_why_not(error, path))
-
-
-def _is_readable(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            while file.read(2**20):
-                pass
-        return True
-    except OSError:
-        return False
-
-
-def _is_text(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return b"\0" not in file.read(80)
-    except OSError:
-        # The shell could not read it either.
-        return False
-
-
-def _why_not(error: OSError, path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            first = file.read(256).split(b"\n")[0]
-    except OSError:
-        first = b""
-    interpreter = os.fsdecode(first[2:].strip().split()[0]) if first[:2] == b"#!" and first[2:].strip() else ""
-    if first.startswith(b"#!") and first.endswith(b"\r"):
-        return "its first line ends in a carriage return (Windows line ends): mend it with dos2unix"
-    if error.errno == errno.ENOENT and not interpreter:
-        return "it is a program whose loader is not on this node: build it for this node's system"
-    if error.errno == errno.ENOENT:
-        return f"interpreter {interpreter!r} of its first line is not on this node"
-    if error.errno == errno.ENOEXEC:
-        return "it is a program for another machine, or damaged: build it for this node's architecture"
-    if error.errno == errno.EACCES:
-        return f"interpreter {interpreter!r} of its first line may not be executed" if interpreter else \
-            "it may not be executed by the worker's user: chmod it"
-    return f"it could not be started: {error.strerror}"
 
 
 def base_environment(install_bin: str | None) -> dict[str, str]:

@@ -133,7 +133,7 @@ def register(jar: Jar, settings: Settings, terms: Terms, stay: Callable[[int], N
     while True:
         me = node.myself(settings.node)
         lock_path = process.lock_path(node.nonce(me))
-        if _take_name(jar, settings, me, _about(jar, categories, lock_path)):
+        if _take_name(jar, settings, me, _about(jar, settings, categories, lock_path)):
             break
         # In a container pids are always the same; another pid has another name.
         child = os.fork()
@@ -151,10 +151,11 @@ def register(jar: Jar, settings: Settings, terms: Terms, stay: Callable[[int], N
     return Worker(jar, me, settings, categories, Bell(Watch()), base_environment(programs()), lock, trusted)
 
 
-def _about(jar: Jar, categories: tuple[str, ...], lock_path: str) -> dict[str, object]:
+def _about(jar: Jar, settings: Settings, categories: tuple[str, ...], lock_path: str) -> dict[str, object]:
     import jobjar
     return {"uid": os.geteuid(), "version": jobjar.__version__, "home": jar.home, "workers": jar.workers,
-            "lock": lock_path, "categories": list(categories), "started": round(time.time(), 3)}
+            "lock": lock_path, "categories": list(categories), "min_free": list(settings.min_free),
+            "started": round(time.time(), 3)}
 
 
 def _take_name(jar: Jar, settings: Settings, me: node.Identity, about: dict[str, object]) -> bool:

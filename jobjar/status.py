@@ -96,6 +96,8 @@ def _attention(seen: Census) -> Iterator[str]:
     """What a person may want to do something about, one section for each kind."""
     yield _section("failed jobs, with what they printed in logs/",
                    [(item.name, item.reason) for item in seen.failed])
+    yield _section("workers that claim nothing",
+                   [(worker.name, f"{worker.state}: {worker.reason}") for worker in seen.workers if worker.reason])
     yield _section("stranded workers, whose jobs `recover_stranded` brings back on their node",
                    _in_state(seen, staff.STRANDED, staff.FENCED))
     yield _section("workers that cannot be judged from here and have not been heard of lately",

@@ -30,6 +30,14 @@ def age(seconds: float) -> str:
     return quantities.format_duration(whole - whole % fine)
 
 
+def size(count: int) -> str:
+    """A number of bytes for people, rounded down: 83886080 → "80.0M", 1023 → "1023 bytes"."""
+    for unit, worth in quantities.BYTES.items():
+        if count >= worth:
+            return f"{count * 10 // worth / 10:.1f}{unit}"
+    return f"{count} bytes"
+
+
 def table(rows: list[tuple], headings: tuple[str, ...]) -> str:
     """`columns` under headings; a column that is empty in every row is left out."""
     used = [i for i in range(len(headings)) if any(row[i] != "" for row in rows)]

@@ -7,6 +7,8 @@ from jobjar import jobname, quantities
 from jobjar.errors import UsageError
 
 NODE_MAX = 200
+# What is asked for where a person names no number of inodes.
+INODES = 1000
 
 
 def path(text: str) -> str:
@@ -66,3 +68,17 @@ def log_size(text: str) -> int:
     if size < 4096:
         raise UsageError(f"{text!r} is too small for a log: write at least 4K")
     return size
+
+
+def min_free(text: str) -> tuple[int, int]:
+    """Bytes and inodes, as in "100M 1000"; the second may be left out. "0" is neither."""
+    words = _words(text)
+    if len(words) not in (1, 2):
+        raise UsageError(f"{text!r} is not a size with a number of inodes: write 100M, or 100M 1000, or 0 for neither")
+    size = quantities.parse_size(words[0])
+    return size, quantities.parse_count(words[1]) if words[1:] else INODES if size else 0
+
+
+def show_min_free(value: tuple[int, int]) -> str:
+    """The text that min_free reads back: "100M 1000"."""
+    return f"{quantities.format_size(value[0])} {value[1]}"

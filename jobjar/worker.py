@@ -4,26 +4,25 @@ It runs one job at a time, survives any job and any bad file, and stops touching
 fenced. docs/PROTOCOL.md section 5 has the order of its looks.
 """
 
-import errno
 import os
 import random
 import time
 
-from jobjar import fsops, layout, node, orders, registration
-from jobjar.attempts import NO_SPACE, WON, Attempts
+from jobjar import claiming, fitness, fsops, layout, node, orders, registration
+from jobjar.attempts import WON, Attempts
+from jobjar.blame import BUSY, FAULT, FULL
 from jobjar.claiming import Claims, Glance, Queue, Shelf
 from jobjar.config import Settings
-from jobjar.errors import Fenced
+from jobjar.errors import TROUBLE, Fenced
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
-from jobjar.runner import BUSY, FAULT, LONG_JOB, Runner
+from jobjar.runner import ENDED, LONG_JOB, QUIT, Runner
 from jobjar.watch import Bell
 from jobjar.workerlog import WorkerLog
 
 STOPPED, RENEWED, IDLE, FENCED = "stopped", "renewed", "idle", "fenced"
 BEAT = 60.0
 LOOK_AT_MARKERS = 1.0
-FAULTS_IN_A_ROW = 3
 
 
 class Worker:
@@ -40,6 +39,9 @@ class Worker:
         self.runner = Runner(jar, self.name, lock, settings.max_log, {**base, "JJ_NODE": me.node}, self._wait,
                              self.log.say)
         self.attempts = Attempts(jar, me, self.journal, self.runner, self.log, trusted, self._be_patient)
+        self.blockade = fitness.Blockade(self.log.say)
+        self.room = fitness.Room(jar.home, settings.min_free, self.log.say)
+        self.faults = fitness.Faults(jar, self.name, me.node, self.runner.is_fit, self.log.say)
         self._own = Claims(self.claims)
         self._signs = [Glance(self.directory), Glance(jar.workers)]
         self._markers = orders.Markers(False, False, False, None)
@@ -49,7 +51,6 @@ class Worker:
         self._idle_exit: float | None = None
         self._idle_since: float | None = None
         self._pause = 1.0
-        self._faults = 0
         bell.watch.always(self.directory, (layout.STOP, layout.PAUSE, layout.RENEW))
         bell.watch.always(jar.workers, (layout.STOP_ALL, layout.PAUSE_ALL, layout.DRAIN))
 
@@ -122,19 +123,27 @@ class Worker:
     def _look(self) -> Place | None:
         """A job that is this worker's now; None after a sleep, because of a pause or because there is none."""
         if self._markers.pause:
-            self._idle_since = None
-            self._sleep(_spread(self.settings.pause_time))
-            return None
+            return self._wait_out(self.settings.pause_time)
+        if self.faults.pauses():
+            self._is_told = True
+            return self._wait_out(min(self.settings.pause_time, fitness.LOOK_FOR_ROOM))
+        if self.room.is_short():
+            return self._wait_out(min(self.settings.pause_time, fitness.LOOK_FOR_ROOM))
         place = self._next()
         if place is None and not self.queue.has_candidates():
             self._idle()
         return place
 
+    def _wait_out(self, seconds: float) -> None:
+        """Sleep, whatever comes into the queue: this worker may not take it."""
+        self._idle_since = None
+        self._sleep(_spread(seconds), is_deaf=True)
+
     def _be_blocked(self, error: OSError) -> None:
         """Sleep off an error between jobs that may pass; any other is raised."""
-        if error.errno not in (*NO_SPACE, errno.ESTALE):
+        if error.errno not in TROUBLE:
             raise error
-        self.log.say(f"blocked: {error}")
+        self.blockade.begin(str(error))
         self._sleep(self._backed_off())
 
     def _next(self) -> Place | None:
@@ -189,19 +198,31 @@ class Worker:
 
     def _perform(self, place: Place) -> None:
         began = time.monotonic()
-        kind = self.attempts.perform(place, self._tick, lambda: self.bell.requests_to_end > 1)
+        outcome = self.attempts.perform(place, self._tick, lambda: self.bell.requests_to_end > 1)
         if time.monotonic() - began >= LONG_JOB:
             # NFS: what another node asked for meanwhile no inotify has seen, and the next job may take hours.
             self._looked_at = float("-inf")
         self._idle_since = None
-        self._pause = 1.0
-        self._faults = self._faults + 1 if kind == FAULT else 0
-        if kind == BUSY:
-            self.queue.pass_over(place)
-        if self._faults >= FAULTS_IN_A_ROW:
-            self._faults = 0
-            self.log.say(f"paused itself after {FAULTS_IN_A_ROW} jobs that this node could not start")
-            fsops.touch(os.path.join(self.directory, layout.PAUSE))
+        if outcome.kind == BUSY:
+            self.queue.pass_over(place, claiming.PASS_OVER)
+        elif outcome.kind == FULL:
+            self.blockade.begin(outcome.why)
+            self._wait_out(self._backed_off())
+        elif outcome.kind == FAULT:
+            self._recover_from(place, outcome.why)
+        elif outcome.kind in (ENDED, QUIT):
+            self._pause = 1.0
+            self.blockade.end()
+            self.faults.end_row()
+
+    def _recover_from(self, place: Place, why: str) -> None:
+        """After a job that this node could not start: give the node time, and other jobs and workers their turn."""
+        rest, leave = self.faults.count(place, why)
+        # Whatever its directory's mtime says, there may be a marker of its own making.
+        self._is_told = True
+        self.queue.pass_over(place, leave)
+        if rest:
+            self._wait_out(rest)
 
     def _tick(self, ran: float) -> float:
         """Called while a job runs: look at the markers, say that the worker lives."""
@@ -223,15 +244,15 @@ class Worker:
         pause, self._pause = self._pause, self._pause * 2
         return _spread(min(pause, self.settings.pause_time))
 
-    def _sleep(self, seconds: float) -> None:
-        """Sleep between jobs, for `seconds` or until something happens that this worker looks for."""
+    def _sleep(self, seconds: float, is_deaf: bool = False) -> None:
+        """Sleep between jobs, for `seconds` or until what it looks for happens; `is_deaf`: it looks for markers."""
         self.runner.leave_scratch()
         self._beat()
         dues = [sign.due() for sign in self._signs]
         until = min(time.monotonic() + min([seconds, *(due for due in dues if due is not None)]), self._idle_end())
         while not self.bell.requests_to_end and time.monotonic() < until:
             self._wait(until - time.monotonic())
-            if self._hear():
+            if self._hear() and (self._is_told or not is_deaf):
                 break
         self._looked_at = float("-inf")
 

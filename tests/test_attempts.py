@@ -140,10 +140,13 @@ def test_a_job_whose_end_cannot_be_recorded_is_neither_lost_nor_run_again(jar, t
         setattr(fsops, name, full)
 
         from jobjar import worker
-        worker.Worker._be_patient = lambda self, error, seconds: None
+        worker.Worker._be_patient = lambda self, error, seconds: os.close(os.open(
+            tmp_path / f"waited-{len(os.listdir(tmp_path))}", os.O_CREAT))
     workers.place(jar, "x", f"echo printed; echo ran >>{tmp_path}/ran; exit 7")
     w = workers.drain(jar, before=fill)
-    assert (tmp_path / "ran").read_text() == "ran\n" and w.log().count("blocked") == 3
+    assert (tmp_path / "ran").read_text() == "ran\n" and len(list(tmp_path.glob("waited-*"))) == 3
+    # Said once, however often it is tried.
+    assert w.log().count("blocked") == w.log().count("goes on") == 1
     assert os.listdir(jar.completed) == os.listdir(jar.failed) == os.listdir(jar.logs) == ["x"]
     assert [line["exit"] for line in w.ends()] == [7] and os.listdir(jar.claimed) == []
 

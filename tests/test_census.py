@@ -1,5 +1,6 @@
 """One look at a jar: what it counts, what it calls the workers, what it survives, and that it changes nothing."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import pytest
 from support import jars
 from test_orders import leave, register
 
-from jobjar import census, fslook, layout, node, notes, orders
+from jobjar import census, fslook, layout, node, notes, orders, staff
 from jobjar.census import Failed
 from jobjar.layout import Place
 
@@ -211,6 +212,58 @@ def test_a_worker_is_paused_between_jobs_alone(jar, marker):
     assert one(jar, name).state == "PAUSED"
     give(jar, name)
     assert one(jar, name).state == "RUNNING"
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """The jar's file system has 99 bytes and 99 inodes left; a list of who has asked."""
+    asked = []
+    monkeypatch.setattr(fslook, "room", lambda path: asked.append(path) or (99, 99))
+    return asked
+
+
+@pytest.mark.parametrize("least, why", [([100, 0], "99 bytes free on"), ([0, 100], "99 inodes free on"), ([99, 99], "")])
+def test_a_worker_is_blocked_while_there_is_less_room_than_it_asks_for(jar, short, least, why):
+    worker = one(jar, alive(jar, more={"min_free": least}))
+    assert (worker.state, worker.reason[:len(why)]) == ("BLOCKED" if why else "IDLE", why)
+    assert census.unread(look(jar)) == {} and worker.state in staff.LIVE
+
+
+def test_a_worker_that_has_a_job_or_is_to_pause_or_leave_is_not_called_blocked(jar, short):
+    name = alive(jar, more={"min_free": [100, 0]})
+    mark(jar, f"{name}/PAUSE")
+    assert (one(jar, name).state, one(jar, name).reason) == ("PAUSED", "")
+    give(jar, name)
+    assert (one(jar, name).state, one(jar, name).reason) == ("RUNNING", "")
+    mark(jar, f"{name}/STOP")
+    assert one(jar, name).state == "STOPPING"
+
+
+def test_the_room_is_asked_for_once_however_many_workers_there_are(jar, short):
+    for pid in range(2, 9):
+        register(jar, f"meadow.{pid}", more={"min_free": [100, 0]})
+    assert {worker.state for worker in census.workers(jar, ME)} == {"BLOCKED"} and short == [jar.home]
+
+
+@pytest.mark.parametrize("said", [None, 7, [], [100], ["100", 0], [100, None], [True, True], {"bytes": 100}])
+def test_a_worker_that_says_nothing_of_room_that_can_be_understood_is_not_blocked(jar, short, said):
+    assert one(jar, alive(jar, more={"min_free": said})).state == "IDLE"
+
+
+def test_a_census_comes_to_its_end_though_the_room_cannot_be_asked_for(jar, monkeypatch):
+    def fail(path):
+        raise OSError(errno.EIO, "Input/output error")
+    monkeypatch.setattr(fslook, "room", fail)
+    alive(jar, more={"min_free": [100, 0]})
+    seen = look(jar)
+    assert [worker.state for worker in seen.workers] == ["IDLE"]
+    assert seen.troubles == (f"{jar.home} does not say how much room there is: Input/output error",)
+
+
+def test_a_worker_that_has_paused_itself_says_why(jar):
+    name = alive(jar)
+    jars.write(f"{jar.worker(name)}/PAUSE", "no memory\n")
+    assert (one(jar, name).state, one(jar, name).reason) == ("PAUSED", "no memory")
 
 
 def test_the_markers_that_act_on_a_worker_are_listed(jar):

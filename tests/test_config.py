@@ -64,6 +64,7 @@ def test_the_defaults_are_those_of_the_manual(tmp_path):
     assert (settings.pause_time, settings.max_workers, settings.worker_home) == (60, 4, "/jar/workers")
     assert (settings.categories, settings.trusted_users, settings.allow_root) == ((), (), False)
     assert (settings.max_attempts, settings.order_time, settings.max_log) == (3, 5, 2**30)
+    assert settings.min_free == (100 * 2**20, 1000)
     assert settings.node == os.uname().nodename
     assert {settings.source(key) for key in config.KEYS if key != "JJ_HOME"} == {config.DEFAULT}
 
@@ -98,8 +99,8 @@ def test_each_layer_outranks_those_below_it(tmp_path, checkout, jar):
 def test_every_setting_may_stand_in_a_file_or_in_the_environment(tmp_path):
     text = {"JJ_HOME": "/j", "JJ_WORKER_HOME": "/w", "JJ_CATEGORIES": "A B", "JJ_PAUSE_TIME": "5m",
             "JJ_MAX_WORKERS": "0", "JJ_NODE": "flower", "JJ_MAX_ATTEMPTS": "1", "JJ_ORDER_TIME": "1.5",
-            "JJ_MAX_LOG": "4K", "JJ_TRUSTED_USERS": "ann", "JJ_ALLOW_ROOT": "yes"}
-    values = ["/j", "/w", ("A", "B"), 300, 0, "flower", 1, 1.5, 4096, ("ann",), True]
+            "JJ_MAX_LOG": "4K", "JJ_MIN_FREE": "1G 50", "JJ_TRUSTED_USERS": "ann", "JJ_ALLOW_ROOT": "yes"}
+    values = ["/j", "/w", ("A", "B"), 300, 0, "flower", 1, 1.5, 4096, (2**30, 50), ("ann",), True]
     personal(tmp_path, *(f"{key}={value}" for key, value in text.items()))
     for environ in ({"HOME": f"{tmp_path}/me"}, {"HOME": "/nobody", **text}):
         settings = config.read(environ=environ)
@@ -126,6 +127,13 @@ def test_any_other_empty_value_is_refused(tmp_path):
 
 def test_categories_are_separated_by_blanks_and_commas_and_keep_their_order(tmp_path):
     assert read(tmp_path, {"JJ_HOME": "/j"}, JJ_CATEGORIES=" b, a,,b\tc ").categories == ("b", "a", "c")
+
+
+@pytest.mark.parametrize("text, value", [("1G", (2**30, 1000)), ("1G, 0", (2**30, 0)), ("0 7", (0, 7)), ("0", (0, 0))])
+def test_inodes_need_not_be_named_and_nought_asks_for_nothing(tmp_path, text, value):
+    assert read(tmp_path, {"JJ_HOME": "/j"}, JJ_MIN_FREE=text).min_free == value
+    shown = config.KEYS["JJ_MIN_FREE"].show(value)
+    assert read(tmp_path, {"JJ_HOME": "/j"}, JJ_MIN_FREE=shown).min_free == value
 
 
 def test_without_a_home_the_remedy_is_named(tmp_path):
@@ -158,6 +166,9 @@ REFUSED = [
     ("JJ_MAX_ATTEMPTS", "0", "'0' is not a whole number from 1 to 999999999: write one in digits"),
     ("JJ_MAX_LOG", "big", "'big' is not a size: write bytes, or 100K, 1.5M, 2G (powers of 1024)"),
     ("JJ_MAX_LOG", "4095", "'4095' is too small for a log: write at least 4K"),
+    ("JJ_MIN_FREE", "some", "'some' is not a size: write bytes, or 100K, 1.5M, 2G (powers of 1024)"),
+    ("JJ_MIN_FREE", "1G few", "'few' is not a whole number from 0 to 999999999: write one in digits"),
+    ("JJ_MIN_FREE", "1 2 3", "'1 2 3' is not a size with a number of inodes: write 100M, or 100M 1000, or 0 for neither"),
     ("JJ_TRUSTED_USERS", "ann bob:x", "'bob:x' is not a login: name users as 'id -un' prints them"),
     ("JJ_ALLOW_ROOT", "maybe", "'maybe' is neither yes nor no: write one of 1, yes, true, on, 0, no, false, off"),
     ("JJ_NODE", "n" * 201, f"'{'n' * 20}'… is longer than 200 bytes: use a shorter name for the node"),
@@ -373,7 +384,7 @@ def test_the_command_prints_each_value_and_its_source_in_columns(tmp_path, capsy
     assert lines[0] == f"JJ_HOME:           /j          {config.GIVEN}"
     assert lines[2] == "JJ_CATEGORIES:     a b         environment"
     assert lines[3] == "JJ_PAUSE_TIME:     1m30s       environment"
-    assert lines[10] == "JJ_ALLOW_ROOT:     yes         environment"
+    assert lines[11] == "JJ_ALLOW_ROOT:     yes         environment"
     assert {line[31:] for line in lines} == {config.GIVEN, config.ENVIRONMENT, config.DEFAULT}
 
 

@@ -1,6 +1,8 @@
 """Asking the file system."""
 
+import errno
 import os
+import types
 
 import pytest
 from support import jars
@@ -60,3 +62,43 @@ def test_forgetting_a_listing_changes_nothing(tmp_path):
     before = fslook.stamp(str(tmp_path))
     fslook.forget_listing(str(tmp_path))
     assert fslook.stamp(str(tmp_path)) == before
+
+
+def pretend(monkeypatch, **said):
+    """Let the file system say so of itself."""
+    found = types.SimpleNamespace(**{"f_frsize": 4096, "f_blocks": 9, "f_bavail": 5, "f_files": 8, "f_favail": 6, **said})
+    monkeypatch.setattr(os, "statvfs", lambda path: found)
+
+
+def test_room_is_what_others_than_root_may_take_in_bytes_and_inodes(monkeypatch):
+    pretend(monkeypatch, f_bfree=7, f_bsize=65536, f_ffree=7)
+    assert fslook.room("/jar") == (5 * 4096, 6)
+
+
+def test_what_a_file_system_does_not_count_is_never_short(monkeypatch):
+    pretend(monkeypatch, f_files=0, f_favail=0)
+    assert fslook.room("/jar") == (5 * 4096, None) and fslook.shortage("/jar", (1, 1000)) is None
+    pretend(monkeypatch, f_files=0, f_favail=0, f_blocks=0, f_bavail=0)
+    assert fslook.room("/jar") == (None, None) and fslook.shortage("/jar", (1, 1000)) is None
+
+
+def test_a_file_system_that_cannot_be_asked_counts_nothing_and_one_that_fails_says_so(monkeypatch):
+    def fail(code):
+        def statvfs(path):
+            raise OSError(code, os.strerror(code), path)
+        monkeypatch.setattr(os, "statvfs", statvfs)
+    fail(errno.ENOSYS)
+    assert fslook.shortage("/jar", (1, 1)) is None
+    fail(errno.EIO)
+    with pytest.raises(OSError):
+        fslook.shortage("/jar", (1, 1))
+
+
+@pytest.mark.parametrize("least, sentence", [
+    ((20480, 6), None), ((0, 0), None),
+    ((20481, 6), "20.0K free on /jar, JJ_MIN_FREE is 20481: make room"),
+    ((2**20, 7), "20.0K free on /jar, JJ_MIN_FREE is 1M: make room"),
+    ((20480, 7), "6 inodes free on /jar, JJ_MIN_FREE is 7 of them: remove files there")])
+def test_a_shortage_is_a_sentence_with_both_numbers(monkeypatch, least, sentence):
+    pretend(monkeypatch)
+    assert fslook.shortage("/jar", least) == sentence

@@ -12,10 +12,13 @@ from jobjar.orders import Markers
 NOTHING = Markers(False, False, False, None)
 
 
-def register(jar, name, categories=(), **identity):
-    """The directory of a worker NODE.PID, as it registers; `identity` says what differs from this process."""
+def register(jar, name, categories=(), more={}, **identity):
+    """The directory of a worker NODE.PID, as it registers; `identity` says what differs from this process, `more` what
+    else its worker.json says.
+    """
     of, pid = layout.split_worker(name)
-    assert registration.write(jar, node.myself(of)._replace(pid=pid, **identity), {"categories": list(categories)})
+    about = {"categories": list(categories), **more}
+    assert registration.write(jar, node.myself(of)._replace(pid=pid, **identity), about)
     return name
 
 
@@ -221,6 +224,28 @@ def test_renew_reaches_workers_that_have_not_left(staff):
     assert orders.renew(staff, ["rain.7", "flower.5123", "nobody.1"]) == ["rain.7"]
     assert read(staff, "rain.7").renew
     assert markers(staff) == ["rain.7/RENEW"]
+
+
+# A PAUSE that says why.
+
+def test_a_pause_may_say_why_and_counts_whatever_it_says(staff):
+    jars.write(f"{staff.worker('rain.7')}/PAUSE", "out of memory\n")
+    assert read(staff, "rain.7").pause and orders.why_paused(staff, "rain.7") == "out of memory"
+    assert orders.why_paused(staff, "meadow.3") == ""
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink("../STOP_ALL", path),
+                                  lambda path: jars.write(path, "", 0o644)], ids=["directory", "fifo", "link", "empty"])
+def test_a_pause_of_any_kind_is_read_without_waiting_or_following(staff, make):
+    jars.write(f"{staff.workers}/STOP_ALL", "not this")
+    make(f"{staff.worker('rain.7')}/PAUSE")
+    assert orders.why_paused(staff, "rain.7") == ""
+
+
+def test_of_a_long_pause_only_the_beginning_is_read(staff):
+    with open(f"{staff.worker('rain.7')}/PAUSE", "wb") as file:
+        file.write(b"\xff" + b"x" * 10**7)
+    assert orders.why_paused(staff, "rain.7") == "\udcff" + "x" * (orders.REASON_MAX - 1)
 
 
 # Drains.

@@ -10,6 +10,7 @@ import pytest
 
 from jobjar import fsops, process, runner
 from support import jars, processes, workers
+from test_worker import be_quick
 
 
 def printed(jar, name):
@@ -99,7 +100,7 @@ def test_a_scratch_directory_that_resists_everything_is_a_fault_of_the_node(jar)
         fsops.rename = rename
     workers.place(jar, "a.2", "touch kept")
     workers.place(jar, "b.1", "ls -A")
-    with workers.working(jar, before=resist) as w:
+    with workers.working(jar, before=lambda: (resist(), be_quick())) as w:
         processes.until(lambda: os.path.exists(w.path("PAUSE")))
     assert os.listdir(jar.unclaimed) == ["b.1"] and [end["n"] for end in w.ends()] == ["a.2"]
 

@@ -8,7 +8,7 @@ from support import jars
 from test_census import ME, alive, beat, dead, furnish, give, litter, mark
 from test_orders import leave, register
 
-from jobjar import census, layout, notes, orders, status
+from jobjar import census, fslook, layout, notes, orders, status
 from jobjar.layout import Place
 
 
@@ -83,6 +83,22 @@ def test_failed_jobs_are_shown_with_their_reasons_ten_and_a_count(jar):
     assert lines[1] == "job-00 no reason has been noted"
     assert (len(lines), lines[-1]) == (12, "… and 3 more")
     assert len(document(jar)["failed"]) == 13
+
+
+def test_workers_that_claim_nothing_say_why_and_no_control_character_gets_through(jar, monkeypatch):
+    monkeypatch.setattr(fslook, "room", lambda path: (80 * 2**20, None))
+    blocked, paused = alive(jar, more={"min_free": [100 * 2**20, 0]}), register(jar, "meadow.7")
+    jars.write(f"{jar.worker(paused)}/PAUSE", "no memory,\n\x1b[31mred")
+    assert section(jar, "workers that claim nothing") == [
+        "workers that claim nothing (2):", f"{paused} PAUSED: no memory,\\x0a\\x1b[31mred",
+        f"{blocked} BLOCKED: 80.0M free on {jar.home}, JJ_MIN_FREE is 100M: make room"]
+    assert [(worker["state"], worker["reason"][:10]) for worker in document(jar)["workers"]] == [
+        ("PAUSED", "no memory,"), ("BLOCKED", "80.0M free")]
+
+
+def test_a_worker_that_a_person_has_paused_needs_no_explanation(jar):
+    mark(jar, f"{alive(jar)}/PAUSE")
+    assert section(jar, "workers that claim nothing") == []
 
 
 def test_stranded_and_unknown_workers_need_a_person(jar):

@@ -38,6 +38,12 @@ def test_ages_are_rounded_down_and_never_negative(seconds, shown):
     assert text.age(seconds) == shown
 
 
+@pytest.mark.parametrize("count, shown", [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0K"), (83886080, "80.0M"),
+                                          (100 * 2**20 - 1, "99.9M"), (2**50, "1.0P")])
+def test_sizes_are_rounded_down_so_that_too_little_never_looks_like_enough(count, shown):
+    assert text.size(count) == shown
+
+
 def test_a_table_is_aligned_and_numbers_stand_to_the_right():
     assert text.table([("unclaimed", 5), ("held", 100)], ("STATE", "JOBS")) == (
         "STATE      JOBS\n"

@@ -4,11 +4,12 @@ import errno
 import os
 import signal
 import statistics
+import sys
 import time
 
 import pytest
 
-from jobjar import claiming, fsops, journal, layout, orders, process, worker
+from jobjar import blame, census, claiming, fitness, fslook, fsops, journal, layout, node, orders, process, worker
 from support import jars, processes, workers
 
 
@@ -442,19 +443,24 @@ def test_a_worker_that_is_fenced_while_its_job_runs_leaves_it_to_the_other(jar):
 # Trouble with the node.
 
 
+def be_quick():
+    """For `before`: after a fault of the node nobody waits for long."""
+    fitness.REST, fitness.TRY_AGAIN, claiming.LOOK_AGAIN_AFTER = 0.01, 0.02, 0.01
+
+
 def test_a_fault_of_the_node_gives_the_job_back_uncounted_and_three_in_a_row_pause_the_worker(jar):
     def no_memory():
         def start(*_):
             raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
         process.start = start
     workers.place(jar, "x", category="A")
-    with workers.working(jar, "A", before=no_memory) as w:
+    with workers.working(jar, "A", before=lambda: (no_memory(), be_quick())) as w:
         processes.until(lambda: os.path.exists(w.path(layout.PAUSE)))
         processes.until(w.is_idle)
         assert not w.has_ended()
     assert [line["e"] for line in w.journal()] == ["claim", "requeue"] * 3
     assert os.listdir(jar.directory("unclaimed", "A")) == ["x"] and os.listdir(jar.notes) == []
-    assert "paused itself after 3" in w.log() and "Cannot allocate memory" in w.log()
+    assert "paused itself" in w.log() and "Cannot allocate memory" in w.log()
 
 
 def test_one_fault_does_not_pause_a_worker(jar):
@@ -469,8 +475,185 @@ def test_one_fault_does_not_pause_a_worker(jar):
         process.start = start
     for number in range(3):
         workers.place(jar, f"x{number}")
-    w = workers.drain(jar, before=once, idle_exit=1.0)
+    w = workers.drain(jar, before=lambda: (once(), be_quick()), idle_exit=1.0)
     assert completed(jar) == ["x0", "x1", "x2"] and not os.path.exists(w.path(layout.PAUSE))
+
+
+def break_starts(code, among="", flag=None, try_again=0.02):
+    """For `before`: jobs whose path contains `among` cannot be started as long as there is the file `flag`."""
+    def install():
+        was = process.start
+
+        def start(arguments, *more):
+            if among in arguments[0] and (flag is None or os.path.exists(flag)):
+                raise OSError(code, os.strerror(code))
+            return was(arguments, *more)
+        process.start = start
+        be_quick()
+        fitness.TRY_AGAIN = try_again
+    return install
+
+
+def test_a_sick_node_does_not_eat_the_queue(jar):
+    for number in range(20):
+        workers.place(jar, f"x{number:02}")
+    with workers.working(jar, before=break_starts(errno.EAGAIN, try_again=5.0)) as w:
+        processes.until(lambda: os.path.exists(w.path(layout.PAUSE)))
+        processes.until(w.is_idle)
+    assert [line["n"] for line in w.journal() if line["e"] == "requeue"] == ["x00", "x01", "x02"]
+    assert len(os.listdir(jar.unclaimed)) == 20 and os.listdir(jar.failed) == os.listdir(jar.notes) == []
+    said = jars.read(w.path(layout.PAUSE))
+    assert f"`unpause_worker {w.name}`" in said and "Resource temporarily unavailable" in said
+    assert said.strip() in w.log()
+
+
+def test_a_worker_that_paused_itself_goes_on_when_it_is_unpaused_and_pauses_again_when_nothing_is_mended(jar, tmp_path):
+    jars.write(tmp_path / "sick", "")
+    for number in range(4):
+        workers.place(jar, f"x{number}")
+    with workers.working(jar, before=break_starts(errno.ENOMEM, flag=tmp_path / "sick")) as w:
+        for _ in range(2):
+            processes.until(lambda: os.path.exists(w.path(layout.PAUSE)))
+            processes.until(w.is_idle)
+            assert orders.unpause(jar, [w.name]) == [w.name]
+        processes.until(lambda: os.path.exists(w.path(layout.PAUSE)))
+        os.remove(tmp_path / "sick")
+        assert orders.unpause(jar, [w.name]) == [w.name]
+        processes.until(is_completed(jar, "x0", "x1", "x2", "x3"))
+    assert {line["tries"] for line in w.ends()} == {1} and not os.path.exists(w.path(layout.PAUSE))
+
+
+def test_one_bad_job_that_looks_like_a_fault_of_the_node_pauses_nobody_and_keeps_nobody_waiting(jar):
+    workers.place(jar, "bad.9")
+    for number in range(3):
+        workers.place(jar, f"good{number}")
+    with workers.working(jar, before=break_starts(errno.ESTALE, "/bad.9")) as w:
+        processes.until(is_completed(jar, "good0", "good1", "good2"))
+        processes.until(lambda: "left to other workers" in w.log())
+        processes.until(w.is_idle)
+        assert not os.path.exists(w.path(layout.PAUSE)) and os.listdir(jar.unclaimed) == ["bad.9"]
+    assert sum(line["e"] == "requeue" for line in w.journal()) < 10
+
+
+def test_a_job_that_a_full_disk_kept_from_starting_runs_when_there_is_room_and_nobody_is_paused(jar, tmp_path):
+    def fill():
+        was = fsops.make_directory
+
+        def make_directory(path, *mode):
+            if path.endswith("/scratch") and (tmp_path / "full").exists():
+                with open(tmp_path / "full", "a") as file:
+                    file.write("x")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+            return was(path, *mode)
+        fsops.make_directory = make_directory
+    jars.write(tmp_path / "full", "")
+    workers.place(jar, "x")
+    with workers.working(jar, JJ_PAUSE_TIME="0.1", before=fill) as w:
+        processes.until(lambda: len(jars.read(tmp_path / "full")) > 4)
+        os.remove(tmp_path / "full")
+        processes.until(is_completed(jar, "x"))
+        processes.until(lambda: "goes on" in w.log())
+    assert w.log().count("blocked:") == 1 and not os.path.exists(w.path(layout.PAUSE)) and w.ends()[0]["tries"] == 1
+
+
+def test_a_start_that_fails_while_its_directory_cannot_even_be_listed_is_the_node_s_fault(jar):
+    def install():
+        break_starts(errno.EMFILE)()
+        was = blame.fslook.names
+
+        def names(directory):
+            # As soon as a start has failed, until it has been judged.
+            if sys._getframe(1).f_code.co_name == "of_start":
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), directory)
+            return was(directory)
+        blame.fslook.names = names
+    workers.place(jar, "x")
+    with workers.working(jar, before=install) as w:
+        processes.until(lambda: os.path.exists(w.path(layout.PAUSE)))
+        assert not w.has_ended() and "nor look at it" in jars.read(w.path(layout.PAUSE))
+    assert os.listdir(jar.unclaimed) == ["x"]
+
+
+# Room.
+
+
+def pretend(file):
+    """For `before`: the file says how many bytes are free, and the worker asks often."""
+    def install():
+        def room(directory):
+            with open(f"{file}.asked", "a") as asked:
+                asked.write("x")
+            return int(jars.read(file)), None
+        fslook.room = room
+        fitness.ASK_AGAIN = 0.05
+    return install
+
+
+@pytest.fixture
+def free(tmp_path):
+    """A file that says how many bytes are free: one less than enough."""
+    return jars.write(tmp_path / "free", "4095")
+
+
+def say(file, text):
+    jars.write(f"{file}.new", text)
+    os.rename(f"{file}.new", file)
+
+
+def test_below_what_must_be_free_nothing_is_claimed_until_there_is_room_again(jar, free, monkeypatch):
+    workers.place(jar, "x")
+    monkeypatch.setattr(fslook, "room", lambda directory: (int(jars.read(free)), None))
+    with workers.working(jar, JJ_PAUSE_TIME="0.1", JJ_MIN_FREE="4K 7", before=pretend(free)) as w:
+        processes.until(lambda: os.path.getsize(f"{free}.asked") > 5)
+        assert workers.lines_of_json(w.path("worker.json"))["min_free"] == [4096, 7]
+        assert [line["e"] for line in w.journal()] == [] and os.listdir(jar.unclaimed) == ["x"]
+        (seen,) = census.workers(jar, node.myself("rain"))
+        assert (seen.state, seen.reason) == (
+            "BLOCKED", f"3.9K free on {jar.home}, JJ_MIN_FREE is 4K: make room")
+        say(free, "4096")
+        processes.until(is_completed(jar, "x"))
+        processes.until(w.is_idle)
+        assert census.workers(jar, node.myself("rain"))[0].state == "IDLE"
+        say(free, "0")
+        processes.until(lambda: w.log().count("blocked:") == 2)
+    assert f"blocked: 3.9K free on {jar.home}" in w.log() and w.log().count("goes on") == 1
+
+
+def test_a_blocked_worker_stops_pauses_and_leaves_as_others_do(jar, free):
+    workers.place(jar, "x")
+    with workers.working(jar, JJ_PAUSE_TIME="60", JJ_MIN_FREE="4K", before=pretend(free)) as w:
+        processes.until(lambda: "blocked:" in w.log())
+        touch(w.directory, layout.STOP)
+        assert w.wait() == 0 and not os.path.exists(w.claims)
+    assert os.listdir(jar.unclaimed) == ["x"]
+
+
+def test_a_blocked_worker_looks_again_every_few_seconds_even_if_it_pauses_for_an_hour(jar, free):
+    def hurry():
+        pretend(free)()
+        fitness.LOOK_FOR_ROOM = 0.05
+    workers.place(jar, "x")
+    with workers.working(jar, JJ_PAUSE_TIME="1h", JJ_MIN_FREE="4K", before=hurry) as w:
+        processes.until(lambda: "blocked:" in w.log())
+        say(free, "4096")
+        processes.until(is_completed(jar, "x"))
+
+
+def test_many_short_jobs_cost_a_few_looks_at_the_room(jar, tmp_path):
+    def count():
+        was = os.statvfs
+
+        def statvfs(path):
+            with open(tmp_path / "asked", "a") as file:
+                file.write("x")
+            return was(path)
+        os.statvfs = statvfs
+    for number in range(300):
+        workers.place(jar, f"x{number}", header="#!/bin/true\n")
+    began = time.monotonic()
+    workers.drain(jar, JJ_MIN_FREE="4K", before=count)
+    assert len(completed(jar)) == 300
+    assert 1 <= os.path.getsize(tmp_path / "asked") <= 2 + time.monotonic() - began
 
 
 def fail(times, code, name, among=""):

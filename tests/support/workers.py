@@ -93,7 +93,7 @@ def files(directory: str) -> Iterator[str]:
 def settings(jar: Jar, **more: str) -> config.Settings:
     """Settings for a worker of this jar, on the node `rain`."""
     allowed = {"JJ_ALLOW_ROOT": "1"} if os.geteuid() == 0 else {}
-    given = {"JJ_HOME": jar.home, "JJ_WORKER_HOME": jar.workers, "JJ_NODE": NODE, **allowed, **more}
+    given = {"JJ_HOME": jar.home, "JJ_WORKER_HOME": jar.workers, "JJ_NODE": NODE, "JJ_MIN_FREE": "0", **allowed, **more}
     return config.read(given, environ={"HOME": os.environ["HOME"]})
 
 
