@@ -5,6 +5,7 @@ decides about a job; docs/PROTOCOL.md section 9, at its end.
 """
 
 import os
+import re
 
 from jobjar import fslook, fsops, layout, node, registration, reservation, states
 from jobjar.layout import Jar
@@ -13,6 +14,9 @@ from jobjar.node import Identity
 # No check of a file system lasts so long, s.
 CHECK_AGE = 86400
 
+
+# What `node.nonce` makes, and attempt ids made of it.
+_NONCE = re.compile(r"(none-)?[0-9a-f]{11}-[0-9a-f]+\.[0-9a-f]+(-[0-9]+)?")
 
 # How it stands with the owner of a reservation. GONE: provably, and responsible for no job any more. BUSY: it lives, or
 # has jobs that will be recovered. REBOOTED: of this node, before a boot; a computer cloned from this one would look the
@@ -39,6 +43,9 @@ def of_process(me: Identity, owner: str, nonce: str) -> str:
         return AWAY
     if node.is_dead_nonce(owner, nonce, me):
         return GONE
+    if not _NONCE.fullmatch(nonce):
+        # Of somebody else's making, who alone knows what it means.
+        return HIDDEN
     binding, mine = (text.removeprefix("none-").partition("-")[0] for text in (nonce, node.nonce(me)))
     if binding == mine:
         return BUSY

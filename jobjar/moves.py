@@ -34,6 +34,12 @@ def submit_held(jar: Jar, name: str, category: str | None) -> Place:
     return _from_limbo(jar, "submit_held", name, states.HELD, category)
 
 
+def rescue(jar: Jar, place: Place, name: str) -> Place | None:
+    """limbo/ → held/ under `name`, a fresh name of our own making: a file that a death has left without its name."""
+    states.require("rescue", place.state, states.HELD)
+    return _moved(jar, place, Place(states.HELD, None, name))
+
+
 def hold(jar: Jar, place: Place, mine: str) -> Place | None:
     """unclaimed/ or waiting/ → held/."""
     return _into_queue(jar, "hold", place, states.HELD, mine)

@@ -32,6 +32,8 @@ EVENTS = (
     Event("submit", (LIMBO,), (UNCLAIMED,), "submitter", "the job is complete and may run"),
     Event("defer", (LIMBO,), (WAITING,), "submitter", "it waits for other jobs or for a time"),
     Event("submit_held", (LIMBO,), (HELD,), "submitter", "it waits for a person"),
+    Event("rescue", (LIMBO,), (HELD,), "a person who has the jar repaired",
+          "it was caught in limbo/ when the withdrawal of a reservation was interrupted"),
     Event("hold", (UNCLAIMED, WAITING), (HELD,), _OWNER, "a person wants it to wait"),
     Event("release", (HELD,), (UNCLAIMED, WAITING), _OWNER, "a person lets it go"),
     Event("alter", QUEUES, QUEUES, _OWNER, "priority or category change, within the same directory; "

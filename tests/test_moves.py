@@ -22,6 +22,7 @@ CALLS = {
     "submit": lambda jar, place, target: moves.submit(jar, place.name, "C"),
     "defer": lambda jar, place, target: moves.defer(jar, place.name, "C"),
     "submit_held": lambda jar, place, target: moves.submit_held(jar, place.name, "C"),
+    "rescue": lambda jar, place, target: moves.rescue(jar, place, FRESH),
     "hold": lambda jar, place, target: moves.hold(jar, place, MINE),
     "release": lambda jar, place, target: moves.release(jar, place, MINE, target),
     "alter": lambda jar, place, target: moves.alter(jar, place, MINE, "a.7", "C"),
@@ -105,7 +106,7 @@ def test_a_target_that_the_table_does_not_name_is_refused(jar, event):
 
 
 # ready, doom and the submissions carry fresh names of our own making and are bare renames.
-RESERVED = [way for way in WAYS if way[0] not in (*NO_STATE_TO_CHOOSE, "ready", "doom", "claim", "clean")]
+RESERVED = [way for way in WAYS if way[0] not in (*NO_STATE_TO_CHOOSE, "rescue", "ready", "doom", "claim", "clean")]
 
 
 @pytest.mark.parametrize("event, source, target", RESERVED)

@@ -1,14 +1,16 @@
-"""`jobjar check`: is all right with the jar?
+"""`jobjar check`: is all right with the jar? What somebody runs whose computers had a bad night.
 
-It changes nothing, unless told to repair. With --filesystem it measures what the jar lies on, in limbo/, and removes
-what it has made there.
+It changes nothing, unless told to repair; workers may go on while it looks. With --filesystem it measures what the jar
+lies on, in limbo/, and removes what it has made there.
 """
 
 import sys
+from collections.abc import Iterable
 
-from jobjar import findings, inspection, layout, node, quantities, text
+from jobjar import findings, inspection, layout, mending, node, quantities, text
 from jobjar.config import Settings
-from jobjar.errors import UsageError
+from jobjar.errors import TryAgain, UsageError
+from jobjar.findings import Finding
 from jobjar.fsadvice import UNFIT
 
 # For annotations alone; type checkers take it for true.
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from jobjar.options import Options, Parser
 
 NAME = "check"
-HELP = "look whether all is right with the jar"
+HELP = "look whether all is right with the jar, and mend what is safe"
+
+WHERE = {"complete": "completed/", "recover": "unclaimed/", "give_up": "failed/", "rescue": "held/"}
 
 # How long a person needs to walk to another node, and the longest that makes sense, s.
 WAIT, MOST = 60.0, 3600.0
@@ -25,6 +29,7 @@ WAIT, MOST = 60.0, 3600.0
 
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
+    parser.add_argument("--repair", action="store_true", help="mend what can be mended without losing anything")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--filesystem", action="store_true",
                         help="measure instead whether the file system is good enough for a jar, best on two nodes at"
@@ -36,19 +41,56 @@ def add_options(parser: "Parser") -> None:
 
 def run(options: "Options", settings: Settings) -> int:
     """Print what was found; the exit status is 0 when nothing of it needs anybody, or a jar is safe there, else 1."""
+    if options.filesystem and options.repair:
+        raise UsageError("--filesystem only measures and --repair only mends: leave one of them out")
     if options.filesystem:
         return _filesystem(options, settings)
     if options.wait is not None:
         raise UsageError("--wait belongs to --filesystem: leave it out, or measure with both")
     jar = layout.view_jar(settings.home, settings.worker_home)
     found = inspection.inspect(jar, node.myself(settings.node))
+    jobs, mended = [], []
+    if options.repair:
+        jobs, mended, found = _repair(jar, settings, found)
     if options.json:
         # Only those who ask for it pay for the import.
         import json
-        print(json.dumps({"home": jar.home, "findings": findings.document(found)}, indent=1))
+        print(json.dumps({"home": jar.home, "moved": [_moved(*job) for job in jobs],
+                          "mended": findings.document(mended), "findings": findings.document(found)}, indent=1))
     else:
-        print(findings.render(found) or "nothing found: all is right with this jar\n", end="")
+        print(_text(jobs, mended, found), end="")
     return 1 if findings.is_trouble(found) else 0
+
+
+def _repair(jar: layout.Jar, settings: Settings, before: list[Finding]) -> tuple[list, list[Finding], list[Finding]]:
+    """(jobs that were moved, what is no longer found, what is)"""
+    # As every command does, it makes what is missing of the jar itself.
+    report = mending.mend(layout.open_jar(settings.home, settings.worker_home), settings)
+    if report is None:
+        raise TryAgain("another check_workers or recover_stranded of yours is at work on this node: nothing was"
+                       " mended, so try again")
+    for sentence in report.left:
+        _tell(sentence)
+    after = inspection.inspect(jar, node.myself(settings.node))
+    there = {(finding.kind, finding.path) for finding in after}
+    return report.jobs, [f for f in before if (f.kind, f.path) not in there], after
+
+
+def _moved(event: str, category: str | None, name: str) -> dict:
+    return {"event": event, "category": category, "name": name}
+
+
+def _text(jobs: Iterable[tuple], mended: list[Finding], found: list[Finding]) -> str:
+    sections = []
+    if jobs:
+        sections.append("".join(f"{text.escape(f'{category}/{name}' if category else name)} → {WHERE[event]}\n"
+                                for event, category, name in jobs))
+    if mended:
+        # A finding says what it means, and behind a colon what to do.
+        sections.append(f"mended ({len(mended)}):\n" + "".join(
+            f"  {text.escape(f.path)}: {text.escape(f.says.partition(':')[0])}\n" for f in mended))
+    sections.append(findings.render(found) or "nothing found: all is right with this jar\n")
+    return "\n".join(sections)
 
 
 def _filesystem(options: "Options", settings: Settings) -> int:

@@ -81,6 +81,7 @@ SCENARIOS = {
     "submit": Scenario("submit", LIMBO, lambda jar, place: moves.submit(jar, place.name, "C9")),
     "defer": Scenario("defer", LIMBO, lambda jar, place: moves.defer(jar, place.name, None)),
     "submit held": Scenario("submit_held", LIMBO, lambda jar, place: moves.submit_held(jar, place.name, "C1")),
+    "rescue": Scenario("rescue", LIMBO, lambda jar, place: moves.rescue(jar, place, FRESH)),
     "hold": Scenario("hold", UNCLAIMED, lambda jar, place: moves.hold(jar, place, MINE)),
     "hold what waits": Scenario("hold", WAITING, lambda jar, place: moves.hold(jar, place, MINE)),
     "release": Scenario("release", HELD, lambda jar, place: moves.release(jar, place, MINE)),
