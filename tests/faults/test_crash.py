@@ -191,15 +191,18 @@ def _end_violations(jar, scenario, before, submitted=True):
     if submitted:
         wrong += invariants.one_place(jars.tree(jar), [] if scenario.gone else ["X"])
         wrong += invariants.leftovers(tree, others=[LIVE])
-        wrong += _open_notes(jar, scenario)
+        wrong += _half_completed(jar, scenario)
     return wrong
 
 
-def _open_notes(jar, scenario):
-    """Attempts that would be counted against the next job of the name."""
-    [found] = invariants.places(jars.tree(jar)).get("X", [""])
-    is_done = scenario.event == "complete" and found.startswith("completed/")
-    return ["its notes are not closed"] if is_done and notes.open_attempts(jar, "a.0", "C1") else []
+def _half_completed(jar, scenario):
+    """What nobody will do any more for a job that is in completed/, since it has left its worker."""
+    tree = jars.tree(jar)
+    [found] = invariants.places(tree).get("X", [""])
+    if scenario.event != "complete" or not found.startswith("completed/"):
+        return []
+    wrong = ["its notes are not closed"] if notes.open_attempts(jar, "a.0", "C1") else []
+    return wrong + ([] if tree.get("logs/" + os.path.basename(found)) == PRINTED else ["its log is missing"])
 
 
 _numbers = itertools.count()
