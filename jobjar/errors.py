@@ -10,7 +10,7 @@ import os
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 # The node or the server is in trouble, whatever the job: nothing is to be gained by trying the next.
 TROUBLE = frozenset((*NO_ROOM, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE,
-                     errno.EROFS, errno.ETIMEDOUT, errno.ENOTCONN))
+                     errno.EROFS, errno.ETIMEDOUT, errno.ENOTCONN, errno.EINTR))
 
 
 class JobJarError(Exception):

@@ -5,6 +5,7 @@ Answers are hints: each may be out of date when it arrives, and only a rename de
 
 import errno
 import os
+import stat
 from collections import namedtuple
 
 FILE, LINK, DIRECTORY, OTHER = "file", "link", "directory", "other"
@@ -45,6 +46,14 @@ def status(directory: str, name: str) -> os.stat_result | None:
         return None
     finally:
         os.close(handle)
+
+
+def is_directory(path: str) -> bool:
+    """Whether `path` is a directory; unlike os.path.isdir it does not take an error for a no."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def is_file_listed(directory: str, name: str) -> bool:

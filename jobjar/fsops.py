@@ -139,7 +139,7 @@ def make_directory(path: str, mode: int = 0o777) -> bool:
         os.mkdir(path, mode)
         return True
     except FileExistsError:
-        if not os.path.isdir(path):
+        if not fslook.is_directory(path):
             raise UsageError(f"{path} is in the way: it is not a directory, so move it elsewhere") from None
         return False
 
@@ -211,10 +211,14 @@ def write_all(handle: int, data: bytes) -> None:
 def open_append(path: str, mode: int = 0o600) -> int:
     """A descriptor for appending lines to `path`, which is made if absent; a torn last line is ended first."""
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    size = os.fstat(handle).st_size
-    if size and os.pread(handle, 1, size - 1) != b"\n":
-        _named(_write, handle, b"\n")
-    return handle
+    try:
+        size = os.fstat(handle).st_size
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            _named(_write, handle, b"\n")
+        return handle
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 def append(handle: int, line: bytes) -> None:

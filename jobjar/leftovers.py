@@ -34,6 +34,9 @@ def standing(jar: Jar, me: Identity, text: str) -> str:
     if record is not None and _is_of(record, parsed[1]):
         # A worker that has left, or was recovered, moves nothing more, dead or not.
         return BUSY if registration.owns_jobs(jar, parsed[0]) else GONE
+    if record is None and registration.owns_jobs(jar, parsed[0]):
+        # NFS: what cannot be read just now may say that the reservation belongs to one of those jobs.
+        return BUSY
     return of_process(me, *parsed)
 
 

@@ -17,7 +17,7 @@ ATTEMPT, DONE = "attempt", "done"
 
 def has(jar: Jar, name: str) -> bool:
     """Whether there is any note about the job of this file name: one lookup."""
-    return os.path.isdir(os.path.join(jar.notes, split(name)[0]))
+    return fslook.is_directory(os.path.join(jar.notes, split(name)[0]))
 
 
 def add(jar: Jar, writer: str, name: str, category: str | None, event: str, **more: object) -> None:

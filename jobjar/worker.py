@@ -4,6 +4,7 @@ It runs one job at a time, survives any job and any bad file, and stops touching
 fenced. docs/PROTOCOL.md section 5 has the order of its looks.
 """
 
+import errno
 import os
 import random
 import time
@@ -13,7 +14,7 @@ from jobjar.attempts import WON, Attempts
 from jobjar.blame import BUSY, FAULT, FULL
 from jobjar.claiming import Claims, Glance, Queue, Shelf
 from jobjar.config import Settings
-from jobjar.errors import TROUBLE, Fenced
+from jobjar.errors import Fenced
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
 from jobjar.runner import ENDED, LONG_JOB, QUIT, Runner
@@ -23,6 +24,8 @@ from jobjar.workerlog import WorkerLog
 STOPPED, RENEWED, IDLE, FENCED = "stopped", "renewed", "idle", "fenced"
 BEAT = 60.0
 LOOK_AT_MARKERS = 1.0
+# What the system says of a mistake of ours, which no waiting mends.
+DEFECTS = (errno.EBADF, errno.EFAULT, errno.EINVAL)
 
 
 class Worker:
@@ -140,8 +143,8 @@ class Worker:
         self._sleep(_spread(seconds), is_deaf=True)
 
     def _be_blocked(self, error: OSError) -> None:
-        """Sleep off an error between jobs that may pass; any other is raised."""
-        if error.errno not in TROUBLE:
+        """Sleep off an error between jobs: time, or a person who changes rights, may mend it."""
+        if error.errno in DEFECTS:
             raise error
         self.blockade.begin(str(error))
         self._sleep(self._backed_off())

@@ -1,6 +1,7 @@
 """What holds for every test: a clean environment, no use of the checkout's own jar, and no process left behind."""
 
 import os
+import random
 import sys
 
 import pytest
@@ -102,6 +103,17 @@ def full(request):
 def seed(request):
     """What random choices begin with."""
     return request.config.getoption("seed")
+
+
+@pytest.fixture
+def some(full, seed):
+    """`some(items, every)`: all of them in the full form, else about one in `every`, chosen by the seed."""
+    chance = random.Random(seed)
+
+    def choose(items, every):
+        items = list(items)
+        return items if full else [items[at] for at in sorted(chance.sample(range(len(items)), len(items) // every))]
+    return choose
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ process left is swept, and nothing may be left over.
 import errno
 import itertools
 import os
+import re
 import shutil
 from collections import namedtuple
 
 import pytest
 from support import faults, invariants, jars
-from support.faults import AFTER, BEFORE, CUT, LATE, LOST, MEANWHILE, RAISE, TORN, Fault
+from support.faults import AFTER, BEFORE, CUT, LATE, LOST, MEANWHILE, TORN, Fault
 
 from jobjar import fslook, fsops, layout, moves, node, notes, orders, reservation, states, submission
 from jobjar.journal import History, Journal
@@ -70,7 +71,9 @@ def _give_up(jar, place):
 
 
 def _claim(jar, place):
-    moves.claim(jar, place, jar.claims(OWNER))
+    code = moves.claim(jar, place, jar.claims(OWNER))
+    if code not in (0, errno.ENOENT):
+        raise OSError(code, "not claimed")
 
 
 UNCLAIMED, HELD, WAITING = (Place(state, "C1", "a.0") for state in states.QUEUES)
@@ -142,6 +145,11 @@ def _namesake(jar, source, place):
 
 def _is_at_source(jar, scenario):
     return os.path.lexists(jar.path(_in_claims(jar, scenario.source)))
+
+
+def _words_at_source(jar, scenario):
+    path = os.path.relpath(jar.path(_in_claims(jar, scenario.source)), jar.home)
+    return [word for word, found in invariants.places(jars.tree(jar)).items() if path in found]
 
 
 def _act(jar, scenario):
@@ -218,15 +226,15 @@ def _try(points, workplace, scenario, fault, redo=True):
     jar, before = _jar(workplace, scenario)
     outcome = faults.strike(_act(jar, scenario), fault, jar.home)
     wrong = [] if outcome.hit else ["the fault did not strike"]
-    # Without a kill, an error may come out only where it was put in.
-    if outcome.error and fault.kind != RAISE:
-        wrong.append(outcome.error)
+    wrong += faults.dishonest(fault, outcome)
     wrong += _violations(jar, scenario, before)
+    if not outcome.error and not outcome.died and "X" in _words_at_source(jar, scenario):
+        wrong.append("it did not move, and nobody is told")
     if redo and (_is_at_source(jar, scenario) or scenario.event == "complete" and scenario.gone):
         _act(jar, scenario)()
     _sweep(jar)
     wrong += _end_violations(jar, scenario, before, submitted=redo or scenario.source.state != states.LIMBO)
-    points.add(f"{fault} redo={redo} {outcome.trace[-1:]}", wrong)
+    points.add(f"{faults.struck(fault, outcome)} redo={redo}", wrong)
     shutil.rmtree(jar.home)
 
 
@@ -253,12 +261,12 @@ def test_a_lost_reply_is_understood(name, workplace, points):
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_an_operation_that_fails_loses_nothing(name, workplace, points):
+def test_an_error_of_any_system_call_loses_nothing_and_is_told(name, workplace, points, some):
     scenario = SCENARIOS[name]
     jar, _ = _jar(workplace, scenario)
-    trace = faults.count(_act(jar, scenario), jar.home)
-    for at, number in itertools.product(range(1, len(trace) + 1), (errno.ENOSPC, errno.EIO, errno.ESTALE)):
-        _try(points, workplace, scenario, Fault(RAISE, at, number))
+    undisturbed = faults.strike(_act(jar, scenario), faults.EVERY_READ, jar.home)
+    for fault in some(faults.all_errors(undisturbed.trace, undisturbed.reads), 3):
+        _try(points, workplace, scenario, fault)
     points.verdict()
 
 
@@ -273,47 +281,95 @@ def _submissions(jar):
     return sorted(found), [text for text in found if text not in TEXTS]
 
 
+def _new_jar(workplace):
+    return jars.make(os.path.join(workplace, str(next(_numbers))))
+
+
+def _submission(number):
+    """What submits so many of TEXTS, one by one or many at once."""
+    requests = [submission.Request(text.encode(), category="C1") for text in TEXTS[:number]]
+    if number == 1:
+        return lambda jar: submission.submit(jar, requests[0])
+    return lambda jar: submission.submit_many(jar, requests)
+
+
+def _try_to_submit(points, workplace, number, fault):
+    jar, done = _new_jar(workplace), []
+    outcome = faults.strike(lambda: done.append(_submission(number)(jar)), fault, jar.home)
+    found, torn = _submissions(jar)
+    wrong = faults.dishonest(fault, outcome) + [f"a torn job: {text!r}" for text in torn]
+    if done and found != sorted(TEXTS[:number]):
+        wrong.append(f"submitted, but there is {found}")
+    if outcome.error:
+        wrong += _misreported(outcome.error.strip().rpartition("\n")[2], len(found), number)
+        wrong += [f"{name} is left" for name in os.listdir(jar.limbo)]
+    points.add(faults.struck(fault, outcome), wrong)
+    shutil.rmtree(jar.home)
+
+
+def _misreported(sentence, count, total):
+    """What an error says of so many jobs that are submitted, when that is not so."""
+    part = re.search(r"(\d+) of \d+ jobs are submitted", sentence)
+    said = int(part[1]) if part else total if ": submitted, but" in sentence else 0
+    return [f"{count} are submitted, and it says: {sentence}"] if said != count else []
+
+
 @pytest.mark.parametrize("number, kinds", [(1, (BEFORE, AFTER, TORN, CUT, LOST)), (3, (BEFORE, AFTER, TORN, LOST))])
 def test_a_submission_that_is_struck_anywhere_shows_whole_jobs_or_none(number, kinds, workplace, points):
-    requests = [submission.Request(text.encode(), category="C1") for text in TEXTS[:number]]
-    act = submission.submit if number == 1 else submission.submit_many
-    given = requests[0] if number == 1 else requests
-
-    def new():
-        return jars.make(os.path.join(workplace, str(next(_numbers))))
-    jar = new()
-    for fault in faults.points(faults.count(lambda: act(jar, given), jar.home), *kinds):
-        jar, done = new(), []
-        outcome = faults.strike(lambda: done.append(act(jar, given)), fault, jar.home)
-        found, torn = _submissions(jar)
-        wrong = [outcome.error] if outcome.error else []
-        wrong += [f"a torn job: {text!r}" for text in torn]
-        if done and found != sorted(TEXTS[:number]):
-            wrong.append(f"submitted, but there is {found}")
-        points.add(f"{fault} {outcome.trace[-1:]}", wrong)
-        shutil.rmtree(jar.home)
+    jar = _new_jar(workplace)
+    for fault in faults.points(faults.count(lambda: _submission(number)(jar), jar.home), *kinds):
+        _try_to_submit(points, workplace, number, fault)
     points.verdict()
 
 
-@pytest.mark.parametrize("order", [orders.stop, orders.pause])
-def test_a_marker_that_was_struck_anywhere_is_there_or_not_and_can_be_set_again(order, workplace, points):
-    jar = jars.make(os.path.join(workplace, str(next(_numbers))))
-    workers = ["rain.1", "rain.2"]
-    marker = order.__name__.upper()
-    for worker in workers:
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_submission_says_truly_what_an_error_of_any_system_call_has_left_of_it(number, workplace, points):
+    jar = _new_jar(workplace)
+    undisturbed = faults.strike(lambda: _submission(number)(jar), faults.EVERY_READ, jar.home)
+    for fault in faults.all_errors(undisturbed.trace, undisturbed.reads):
+        _try_to_submit(points, workplace, number, fault)
+    points.verdict()
+
+
+# Command → the marker that it makes.
+MARKERS = {
+    "stop": (lambda jar: orders.stop(jar, ["all"]), "STOP"),
+    "pause": (lambda jar: orders.pause(jar, ["all"]), "PAUSE"),
+    "renew": (lambda jar: orders.renew(jar, WORKERS), "RENEW"),
+}
+WORKERS = ["rain.1", "rain.2"]
+
+
+@pytest.mark.parametrize("name", MARKERS)
+def test_a_marker_that_was_struck_anywhere_is_there_or_not_and_can_be_set_again(name, workplace, points):
+    jar = _new_jar(workplace)
+    order, marker = MARKERS[name]
+    for worker in WORKERS:
         jars.worker(jar, worker)
-    trace = faults.count(lambda: order(jar, ["all"]), jar.home)
-    for fault in faults.points(trace, BEFORE, AFTER, LOST):
-        for worker in workers:
-            fsops.remove(os.path.join(jar.worker(worker), marker))
-        outcome = faults.strike(lambda: order(jar, ["all"]), fault, jar.home)
-        allowed = {marker, "claims"}
-        wrong = [f"{worker} has {os.listdir(jar.worker(worker))}" for worker in workers
-                 if not allowed.issuperset(os.listdir(jar.worker(worker)))]
-        order(jar, ["all"])
-        wrong += [f"{worker} was not reached" for worker in workers if marker not in os.listdir(jar.worker(worker))]
-        points.add(f"{fault} {outcome.trace[-1:]}", wrong + ([outcome.error] if outcome.error else []))
+    undisturbed = faults.strike(lambda: order(jar), faults.EVERY_READ, jar.home)
+    for fault in [*faults.points(undisturbed.trace, BEFORE, AFTER, LOST),
+                  *faults.all_errors(undisturbed.trace, undisturbed.reads)]:
+        _try_to_mark(points, jar, order, marker, fault)
     points.verdict()
+
+
+def _try_to_mark(points, jar, order, marker, fault):
+    for worker in WORKERS:
+        fsops.remove(os.path.join(jar.worker(worker), marker))
+    reached = []
+    outcome = faults.strike(lambda: reached.extend(order(jar)), fault, jar.home)
+    wrong = faults.dishonest(fault, outcome)
+    wrong += [f"{worker} has {os.listdir(jar.worker(worker))}" for worker in WORKERS
+              if not {marker, "claims"}.issuperset(os.listdir(jar.worker(worker)))]
+    wrong += _unmarked(jar, marker, reached)
+    if not outcome.error and not outcome.died and reached != WORKERS:
+        wrong.append(f"{reached} were reached, and nobody is told")
+    order(jar)
+    points.add(faults.struck(fault, outcome), wrong + _unmarked(jar, marker, WORKERS))
+
+
+def _unmarked(jar, marker, workers):
+    return [f"{worker} was not reached" for worker in workers if marker not in os.listdir(jar.worker(worker))]
 
 
 # Two at once: the rival acts as a whole between two operations of the mover.

@@ -17,13 +17,20 @@ from contextlib import contextmanager
 
 from jobjar import fsops
 
-# `at` counts from 1. `more`: operations until a LATE rename lands; what to do MEANWHILE; the errno to RAISE.
+# `at` counts from 1. `more`: operations until a LATE rename lands; what to do MEANWHILE; the errno to RAISE, and that
+# of a READ, for which not the operations are counted but what only looks: listings, questions, openings to read.
 Fault = namedtuple("Fault", "kind at more", defaults=(None,))
-BEFORE, AFTER, TORN, LOST, LATE, CUT, RAISE, MEANWHILE = (
-    "before", "after", "torn", "lost", "late", "cut", "raise", "meanwhile")
+BEFORE, AFTER, TORN, LOST, LATE, CUT, RAISE, READ, MEANWHILE = (
+    "before", "after", "torn", "lost", "late", "cut", "raise", "read", "meanwhile")
 
-# How the child ended: `died` by the fault's hand; `error` the traceback of what it raised; `trace` its operations.
-Outcome = namedtuple("Outcome", "died hit error trace")
+# What a system call may say that is not the caller's fault: no space, no quota, a disk, a server, rights, a signal.
+ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EACCES, errno.EINTR)
+# Of those, what one that only reads may say.
+READ_ERRNOS = (errno.EIO, errno.ESTALE, errno.EACCES, errno.EINTR)
+
+# How the child ended: `died` by the fault's hand; `error` the traceback of what it raised; `trace` its operations;
+# `reads` what it looked at, if the fault was to strike that.
+Outcome = namedtuple("Outcome", "died hit error trace reads")
 
 OPERATIONS = {
     "os.rename": os.rename, "os.link": os.link, "os.symlink": os.symlink, "os.mkdir": os.mkdir, "os.rmdir": os.rmdir,
@@ -31,6 +38,9 @@ OPERATIONS = {
 }
 REPLIES = {"os.rename": errno.ENOENT, "os.symlink": errno.EEXIST, "os.mkdir": errno.EEXIST, "os.link": errno.EEXIST,
            "os.rmdir": errno.ENOENT, "os.remove": errno.ENOENT}
+LOOKS = ("open", "os.listdir", "os.scandir")
+# These raise no event, so they are replaced while reads are struck.
+QUESTIONS = ("stat", "lstat", "fstat", "readlink")
 QUIET = ("fsync", "close", "os.utime", "os.chmod")
 ALARM = 60
 
@@ -46,11 +56,13 @@ def run(act: Callable[[], object], fault: Fault | None, *roots: str) -> Outcome:
     if child == 0:
         _be_the_child(act, _Injector(fault, roots), report)
     status = os.waitpid(child, 0)[1]
-    lines = os.pread(report, 1 << 24, 0).decode("utf-8", "surrogateescape").split("\0")
+    text = os.pread(report, 1 << 24, 0).decode("utf-8", "surrogateescape")
+    lines, reads = (part.split("\0") for part in (text or "\1").split("\1"))
     os.close(report)
     died = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     assert died or os.WIFEXITED(status), f"killed by signal {os.WTERMSIG(status)} after {lines}"
-    return Outcome(died, lines[0] == "hit", lines[1] if len(lines) > 1 else "", lines[2:])
+    return Outcome(died, lines[0] == "hit", lines[1] if len(lines) > 1 else "", lines[2:],
+                   reads[1:])
 
 
 def _be_the_child(act: Callable[[], object], injector: "_Injector", report: int) -> None:
@@ -83,7 +95,7 @@ def strike(act: Callable[[], object], fault: Fault | None, *roots: str) -> Outco
     finally:
         injector.land(everything=True)
         injector.end()
-    return Outcome(injector.is_dead, injector.hit, injector.error, injector.trace)
+    return Outcome(injector.is_dead, injector.hit, injector.error, injector.trace, injector.reads)
 
 
 def count(act: Callable[[], object], *roots: str) -> list[str]:
@@ -91,6 +103,32 @@ def count(act: Callable[[], object], *roots: str) -> list[str]:
     outcome = strike(act, None, *roots)
     assert not outcome.error, outcome.error
     return outcome.trace
+
+
+def count_reads(act: Callable[[], object], *roots: str) -> list[str]:
+    """What an undisturbed `act()`, which must succeed, looks at."""
+    outcome = strike(act, EVERY_READ, *roots)
+    assert not outcome.error, outcome.error
+    return outcome.reads
+
+
+def dishonest(fault: Fault, outcome: Outcome) -> list[str]:
+    """What came out that is neither the error that was put in nor a sentence for a person; nothing but that may."""
+    last = outcome.error.strip().rpartition("\n")[2]
+    is_ours = fault.kind in (RAISE, READ) and (f"[Errno {fault.more}]" in last or last.startswith("jobjar.errors."))
+    return [outcome.error] if outcome.error and not is_ours else []
+
+
+def struck(fault: Fault, outcome: Outcome) -> str:
+    """Which fault it was, and what it struck."""
+    lines = outcome.reads if fault.kind == READ else outcome.trace
+    return f"{fault} {lines[fault.at - 1:][:1] or lines[-1:]}"
+
+
+def all_errors(trace: Sequence[str], reads: Sequence[str] = ()) -> list[Fault]:
+    """Each errno at each operation of a trace and at each of the looks."""
+    return [Fault(RAISE, at, number) for at in range(1, len(trace) + 1) for number in ERRNOS] + [
+        Fault(READ, at, number) for at in range(1, len(reads) + 1) for number in READ_ERRNOS]
 
 
 @contextmanager
@@ -139,6 +177,8 @@ def _is_claim(line: str) -> bool:
     return "/unclaimed/" in line.split(" → ")[0] and "/claims/" in line.split(" → ")[-1]
 
 
+# Strikes nothing, but makes the looks be counted.
+EVERY_READ = Fault(READ, sys.maxsize, errno.EIO)
 _current: "_Injector | None" = None
 _is_hooked = False
 
@@ -155,17 +195,21 @@ class _Injector:
         self.roots = tuple(root.rstrip("/") for root in roots)
         self.error = ""
         self.trace: list[str] = []
+        self.reads: list[str] = []
         self.hit = self.is_dead = self.busy = False
         self.pid = 0
         self.pending: tuple[int, str, str] | None = None
         # inode → [a descriptor of ours, how much of it is on the disk]
         self.written: dict[tuple[int, int], list[int]] = {}
         self.seam = fsops._write, fsops._fsync, fsops._close
+        self.questions = {name: getattr(os, name) for name in QUESTIONS} if self.fault.kind == READ else {}
 
     def begin(self) -> None:
         global _current, _is_hooked
         self.pid = os.getpid()
         fsops._write, fsops._fsync, fsops._close = self._seam_write, self._seam_fsync, self._seam_close
+        for name, ask in self.questions.items():
+            setattr(os, name, self._questioned(name, ask))
         if not _is_hooked:
             sys.addaudithook(_hook)
             _is_hooked = True
@@ -175,6 +219,8 @@ class _Injector:
         global _current
         _current = None
         fsops._write, fsops._fsync, fsops._close = self.seam
+        for name, ask in self.questions.items():
+            setattr(os, name, ask)
         for handle, _ in self.written.values():
             os.close(handle)
 
@@ -186,15 +232,37 @@ class _Injector:
     # What the hook sees.
 
     def hook(self, event: str, arguments: tuple) -> None:
-        if self.busy or (event not in OPERATIONS and event != "open") or os.getpid() != self.pid:
+        if self.busy or (event not in OPERATIONS and event not in LOOKS) or os.getpid() != self.pid:
             return
         self.busy = True
         try:
             paths = _paths(event, arguments)
             if paths and self._is_watched(paths[-1]):
                 self._step(event, " → ".join(paths), lambda: _perform(event, arguments), paths)
+            elif self.fault.kind == READ and event in LOOKS and not paths:
+                self._look(event, arguments[0])
         finally:
             self.busy = False
+
+    def _questioned(self, name: str, ask: Callable) -> Callable:
+        def question(path: str | int, *, dir_fd: int | None = None, **more: object) -> object:
+            if not self.busy and os.getpid() == self.pid:
+                self.busy = True
+                try:
+                    self._look("os." + name, path, -1 if dir_fd is None else dir_fd)
+                finally:
+                    self.busy = False
+            return ask(path, **more) if name == "fstat" else ask(path, dir_fd=dir_fd, **more)
+        return question
+
+    def _look(self, event: str, path: str | int | None, directory: int = -1) -> None:
+        path = _absolute("." if path is None else path, directory)
+        if not self._is_watched(path) or self.is_dead:
+            return
+        self.reads.append(f"{event} {path}")
+        if len(self.reads) == self.fault.at:
+            self.hit = True
+            raise OSError(self.fault.more, os.strerror(self.fault.more), path)
 
     def _is_watched(self, path: str) -> bool:
         return any(path == root or path.startswith(root + "/") for root in self.roots)
@@ -242,7 +310,7 @@ class _Injector:
             raise Death
         self.trace.append(f"{verb} {text}")
         self.land()
-        if len(self.trace) < self.fault.at or self.hit:
+        if len(self.trace) < self.fault.at or self.hit or self.fault.kind == READ:
             return
         # Two runs need not do the same things in the same order: the next operation that can be struck so is struck.
         if not _can_strike(self.fault.kind, verb, self.trace[-1]):
@@ -290,11 +358,13 @@ class _Injector:
 
     def report(self) -> bytes:
         lines = ["hit" if self.hit else "", self.error, *self.trace]
-        return "\0".join(lines).encode("utf-8", "surrogateescape")
+        return "\1".join(("\0".join(lines), "\0".join(["", *self.reads]))).encode("utf-8", "surrogateescape")
 
 
 def _paths(event: str, arguments: tuple) -> list[str] | None:
     """The absolute paths that an event is about; None when it changes no name."""
+    if event in ("os.listdir", "os.scandir"):
+        return None
     if event == "open":
         path, _, flags = arguments
         if not isinstance(flags, int) or not flags & (os.O_CREAT | os.O_TRUNC) or isinstance(path, int):
