@@ -1,7 +1,6 @@
 """A worker's whole life (support/lives.py), killed at every operation; then its recovery, killed at every one too."""
 
 import itertools
-import os
 
 import pytest
 from support import faults, invariants, jars, lives, workers
