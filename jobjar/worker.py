@@ -4,7 +4,6 @@ It runs one job at a time, survives any job and any bad file, and stops touching
 fenced. docs/PROTOCOL.md section 5 has the order of its looks.
 """
 
-import errno
 import os
 import random
 import time
@@ -14,7 +13,7 @@ from jobjar.attempts import WON, Attempts
 from jobjar.blame import BUSY, FAULT, FULL
 from jobjar.claiming import Claims, Glance, Queue, Shelf
 from jobjar.config import Settings
-from jobjar.errors import Fenced
+from jobjar.errors import DEFECTS, Fenced
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
 from jobjar.runner import ENDED, LONG_JOB, QUIT, Runner
@@ -24,8 +23,6 @@ from jobjar.workerlog import WorkerLog
 STOPPED, RENEWED, IDLE, FENCED = "stopped", "renewed", "idle", "fenced"
 BEAT = 60.0
 LOOK_AT_MARKERS = 1.0
-# What the system says of a mistake of ours, which no waiting mends.
-DEFECTS = (errno.EBADF, errno.EFAULT, errno.EINVAL)
 
 
 class Worker:
