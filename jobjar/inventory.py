@@ -5,6 +5,7 @@ link in failed/ and a log are there only after a reservation in completed/ was, 
 there; so completed/ is listed after those and before the journals are read.
 """
 
+import errno
 import os
 from collections import namedtuple
 from collections.abc import Iterator
@@ -40,6 +41,9 @@ class Inventory:
     def listing(self, directory: str) -> list[Entry]:
         """What a fresh listing shows; nothing when the directory is not there or cannot be listed."""
         try:
+            if not os.access(directory, os.X_OK, effective_ids=True) and os.path.isdir(directory):
+                # It can perhaps be listed, and nothing in it be looked at.
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             # NFS: a file that was removed while open stays a while as .nfs…
             return [entry for entry in fslook.survey(directory) if not entry.name.startswith(".nfs")]
         except (FileNotFoundError, NotADirectoryError):
@@ -80,7 +84,12 @@ class Inventory:
 
     def owns(self, worker: str) -> bool:
         """Whether the worker, or whoever fenced it, may still be responsible for jobs."""
-        return any(is_holder(entry.name) for entry in self.staff.get(worker, ()))
+        return self.is_closed(self.jar.worker(worker)) or \
+            any(is_holder(entry.name) for entry in self.staff.get(worker, ()))
+
+    def is_closed(self, directory: str) -> bool:
+        """Whether it is there and could not be listed, so that nothing can be said of what is in it."""
+        return any(directory == closed for closed, _ in self.closed)
 
 
 def _seen(category: str | None, entry: Entry, holder: str) -> Seen:

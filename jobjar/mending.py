@@ -18,6 +18,10 @@ from jobjar.nodelock import only_one
 from jobjar.recovery import Recovery
 from jobjar.supervision import PATIENCE
 
+# The kinds of findings that a repair can end.
+MENDED = frozenset(("left-over", "before-reboot", "dangling-link", "old-view", "probe", "clock", "lock", "stranded",
+                    "fenced", "caught-aside", "format"))
+
 # `jobs`: (event, category, name) of each job that was moved; `left`: sentences about what had to be left as it is.
 Report = namedtuple("Report", "jobs left")
 

@@ -25,8 +25,9 @@ def find(seen: Inventory) -> Iterator[Finding]:
                               " jar on one")
     for directory in dict.fromkeys((*trust.guarded(seen.jar), *_directories(seen))):
         yield from _private(directory)
-    for directory, error in seen.closed:
-        yield Finding(PERSON, "closed", directory, f"it cannot be looked into ({error}), so not everything was looked"
+    for path, error in seen.closed:
+        if path not in _directories(seen):
+            yield Finding(PERSON, "closed", path, f"it cannot be looked into ({error}), so not everything was looked"
                       " at: make it accessible to you")
 
 

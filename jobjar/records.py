@@ -26,7 +26,7 @@ class Records:
         names: set[str] = set()
         inodes: set[int] = set()
         for path in _journals(seen):
-            said = self._read(path)
+            said = self._read(seen, path)
             names |= said.names
             inodes |= said.inodes
             yield from _garbled(path, said)
@@ -47,9 +47,9 @@ class Records:
         for writer in seen.listing(directory):
             path = os.path.join(directory, writer.name)
             if writer.kind == FILE:
-                yield from _garbled(path, self._read(path))
+                yield from _garbled(path, self._read(seen, path))
 
-    def _read(self, path: str) -> Said:
+    def _read(self, seen: Inventory, path: str) -> Said:
         try:
             with open(path, "rb") as file:
                 found = os.fstat(file.fileno())
@@ -59,7 +59,10 @@ class Records:
                 return self._known[key]
         except FileNotFoundError:
             # RACE: it has been rotated or set aside; the next look finds it.
-            return Said(0, set(), set())
+            pass
+        except OSError as error:
+            seen.closed.append((path, error.strerror))
+        return Said(0, set(), set())
 
 
 def _journals(seen: Inventory) -> Iterator[str]:

@@ -15,8 +15,10 @@ def find(seen: Inventory) -> Iterator[Finding]:
     """What is wrong with the places of jobs, the links in failed/ and claimed/, and the logs."""
     yield from _twice(seen)
     yield from _completed(seen)
-    yield from _failed(seen)
-    yield from _logs(seen)
+    # When completed/ is out of sight nobody can say what belongs to nothing in it.
+    if os.path.isdir(seen.jar.completed) and not seen.is_closed(seen.jar.completed):
+        yield from _failed(seen)
+        yield from _logs(seen)
     yield from _claimed(seen)
     for (state, category), entries in seen.queues.items():
         for entry in entries:

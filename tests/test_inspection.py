@@ -383,6 +383,13 @@ def test_a_directory_that_is_missing_is_found_and_not_made(jar):
     assert not os.path.exists(jar.logs)
 
 
+def test_without_completed_nothing_is_said_about_what_belongs_to_it(jar):
+    os.rmdir(jar.completed)
+    os.symlink("../completed/a.0", f"{jar.failed}/a.0")
+    jars.write(f"{jar.logs}/b.0", "printed")
+    assert found(jar) == {("threat", "missing", "completed")}
+
+
 @pytest.mark.parametrize("text, severity", [(None, "untidy"), ("one\n", "threat")])
 def test_a_bad_format_is_found(jar, text, severity):
     os.unlink(f"{jar.home}/FORMAT")

@@ -176,6 +176,16 @@ def test_what_the_living_are_at_is_left(jar):
         os.rmdir(draft)
 
 
+def test_a_repair_disturbs_nobody_who_works(jar):
+    with workers.working(jar), workers.working(jar), workers.working(jar):
+        names = [workers.submit(jar, "echo x; exit 1" if number % 2 else "true").name for number in range(100)]
+        while set(names) - set(os.listdir(jar.completed)):
+            assert mend(jar) == ([], [])
+    ends = workers.order(jar)
+    assert sorted(ends) == sorted(names) and len(os.listdir(jar.failed)) == len(os.listdir(jar.logs)) == 50
+    assert inspection.inspect(jar, ME) == []
+
+
 # Everything at once, for a repair that is killed.
 
 

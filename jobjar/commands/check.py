@@ -73,7 +73,10 @@ def _repair(jar: layout.Jar, settings: Settings, before: list[Finding]) -> tuple
         _tell(sentence)
     after = inspection.inspect(jar, node.myself(settings.node))
     there = {(finding.kind, finding.path) for finding in after}
-    return report.jobs, [f for f in before if (f.kind, f.path) not in there], after
+    gone = [finding for finding in before if (finding.kind, finding.path) not in there]
+    # What is made anew is empty, and what was in it is still to be looked for.
+    after = findings.in_order([*after, *(finding for finding in gone if finding.kind == "missing")])
+    return report.jobs, [finding for finding in gone if finding.kind in mending.MENDED], after
 
 
 def _moved(event: str, category: str | None, name: str) -> dict:
