@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from jobjar import fsmeasure, fsmerge, fsmeet, fspair, fsverdict, leftovers
+from jobjar import fsmeasure, fsmerge, fsmeet, fspair, fsverdict, leftovers, quantities
 from jobjar.fsmeet import Room, Silent, Talk
 from jobjar.layout import Jar
 from jobjar.node import Identity
@@ -43,7 +43,7 @@ def _together(room: Room, ahead: float, wait: float, say: Callable[[str], None])
     """(facts, None), or (None, why there are none)."""
     if not wait:
         return None, f"nothing between two nodes: run `{COMMAND}` on two at the same time"
-    say(f"now run `{COMMAND}` on another node as well, within {wait:.0f} s")
+    say(f"now run `{COMMAND}` on another node as well, within {quantities.format_duration(wait)}")
     partner = fsmeet.meet(room, wait)
     if partner is None:
         return None, f"nothing between two nodes, for no other came: run `{COMMAND}` on two at the same time"

@@ -17,6 +17,8 @@ KINDS = ("symlink", "mkdir", "create")
 
 # Pauses, s: between two events, between two looks, before something begins on both sides at once.
 BETWEEN, PAUSE, LEAD = 0.15, 0.02, 0.3
+# What is added to the lateness that was seen, s, for the next may be a little later.
+MARGIN = 0.1
 # How long a trial of the racy listing is watched, and how long until a listing must show what happened in it, s.
 TRIAL_PATIENCE, SETTLE = 0.5, 1.0
 LONG_AGO = 1_000_000_000
@@ -46,7 +48,6 @@ def _account(talk: Talk, ahead: float) -> dict:
     leader = mine if talk.leads else theirs
     _begin(talk, "race", ahead, lag)
     account["race"] = _race(leader, mine)
-    _begin(talk, "exclusive", ahead, lag)
     account["exclusive"] = {kind: _exclusive(leader, mine, kind) for kind in KINDS}
     account["flock"] = _flock(talk, leader)
     talk.exchange("raced", patience=talk.patience + lag)
@@ -133,7 +134,7 @@ def _lag(account: dict) -> float:
     """About how late this side sees the other in a listing, s; by its own times, so to be taken for a hint."""
     made, seen = account["made"], account["seen"]
     late = [seen[event] - made[event] for event in seen if event.startswith("listed") and event in made]
-    return max([0.0, *late]) + 0.1
+    return max([0.0, *late]) + MARGIN
 
 
 def _trials(talk: Talk, ahead: float, lag: float, leader_makes: bool) -> None:
