@@ -6,7 +6,7 @@ import pytest
 from support import faults, invariants, jars, lives, workers
 from support.faults import AFTER, BEFORE, CUT, LATE, LOST, TORN, Fault
 
-from jobjar import node, process
+from jobjar import node, notes, process
 from jobjar.recovery import Recovery
 
 
@@ -73,6 +73,7 @@ def try_recoveries(points, workplace, at, choose, max_attempts=3):
 
 def try_a_recovery(points, world, at, fault, max_attempts):
     """The recovery that is struck; then one that is left in peace."""
+    stranded = [word for word, path in places(world).items() if path.startswith("workers/")]
     left = []
     outcome = faults.strike(lambda: left.extend(one_recovery(world, max_attempts)), fault, world.jar.home)
     wrong = faults.dishonest(fault, outcome)
@@ -81,14 +82,30 @@ def try_a_recovery(points, world, at, fault, max_attempts):
         wrong += [f"nobody is told that {line}" for line in not_back(world)]
     one_recovery(world, max_attempts)
     wrong += world.now() + invariants.leftovers(jars.tree(world.jar)) + not_back(world)
+    wrong += miscounted(world, stranded)
     points.add(f"worker at {at}, recovery {faults.struck(fault, outcome)}", wrong)
     world.remove()
 
 
 def not_back(world):
     """The jobs that a dead worker has still."""
-    return [f"{word} is in {path}" for word, [path] in invariants.places(jars.tree(world.jar)).items()
-            if path.startswith("workers/")]
+    return [f"{word} is in {path}" for word, path in places(world).items() if path.startswith("workers/")]
+
+
+def places(world):
+    """Word → where the job lies."""
+    return {word: path for word, [path] in invariants.places(jars.tree(world.jar)).items()}
+
+
+def miscounted(world, stranded):
+    """The jobs that were put back and whose lost attempt was not counted, or more than once."""
+    wrong = []
+    for word in stranded:
+        state, *category, name = places(world)[word].split("/")
+        count = len(notes.open_attempts(world.jar, name, category[0] if category else None))
+        if state == "unclaimed" and count != 1 + (word == "again"):
+            wrong.append(f"{word} was put back with {count} attempts")
+    return wrong
 
 
 def killed(trace, reads):
@@ -103,6 +120,19 @@ def unanswered(trace, reads):
 def buried(monkeypatch):
     """All orphans have ended before a recovery is struck: looking for them a thousand times takes a minute."""
     monkeypatch.setattr(process, "orphans", lambda lock, nonce: (False, []))
+
+
+def test_a_copied_world_is_recovered_like_the_one_it_is_a_copy_of(workplace, buried):
+    ends = (at for at, line in enumerate(lives.trace(workplace), 1) if line.startswith("os.rename")
+            and "/claims/" in line and line.endswith("/completed/a.0"))
+    crashed, _ = lives.one_life(workplace, Fault(BEFORE, next(ends)))
+    lives.bury()
+    copy = lives.World(workplace, crashed)
+    one_recovery(copy)
+    # Its end line names the inode of the file that was run.
+    assert places(copy)["other"] == "completed/a.0"
+    copy.remove()
+    crashed.remove()
 
 
 def test_a_recovery_killed_anywhere_after_a_worker_killed_anywhere_is_repeated(workplace, points, buried):
