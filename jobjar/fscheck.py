@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from jobjar import fsmeasure, fsmerge, fsmeet, fspair, fsverdict, leftovers, quantities
+from jobjar import fsmeasure, fsmerge, fsmeet, fspair, fsverdict, leftovers, quantities, registration
 from jobjar.fsmeet import Room, Silent, Talk
 from jobjar.layout import Jar
 from jobjar.node import Identity
@@ -28,7 +28,7 @@ def check(jar: Jar, me: Identity, wait: float, say: Callable[[str], None]) -> di
     with _interruptible():
         try:
             room.open()
-            leftovers.clear_checks(jar, me, fsmeasure.server_time(f"{room.path}/now"))
+            leftovers.clear_checks(jar, me, registration.server_now(jar))
             facts = fsmeasure.measure(jar, room.path)
             facts["together"], missing = _together(room, facts["clock"], wait, say)
         finally:

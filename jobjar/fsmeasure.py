@@ -46,8 +46,9 @@ def space(directory: str) -> dict[str, int | None]:
     return {"bytes": seen.f_bavail * seen.f_frsize, "files": seen.f_favail if seen.f_files else None}
 
 
-def server_time(path: str) -> float:
-    """The file server's clock: `path` is made there for it, and removed."""
+def _made(path: str) -> float:
+    """When the file server says that it made `path`, which is removed again."""
+    # NFS: and FUSE: setting a file's times may be done with this node's clock, making it is done with the server's.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         return os.fstat(handle).st_mtime
@@ -61,7 +62,7 @@ def clock(room: str) -> float:
     ahead = []
     for _ in range(ROUNDS):
         before = time.time()
-        then = server_time(os.path.join(room, "clock"))
+        then = _made(os.path.join(room, "clock"))
         ahead.append((before + time.time()) / 2 - then)
     # A file's time is rounded down to the server's tick, so the least difference is the truest.
     return round(min(ahead), 4)

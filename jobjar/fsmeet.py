@@ -5,6 +5,7 @@ Each has a room, the directory `.check.NODE.PID.NONCE` in limbo/. Beside it lies
 in the partner's room. What is said is a file in one's own room, published whole, for which the other watches.
 """
 
+import errno
 import json
 import os
 import time
@@ -20,6 +21,10 @@ GUEST, SAID = "guest", "said"
 PAUSE = 0.05
 # A partner that has taken the offer at the last moment may need so long to say who it is, s.
 GRACE = 5.0
+
+
+# What a call says of a room whose owner has removed it.
+GONE = (errno.ENOENT, errno.ESTALE)
 
 
 class Silent(Exception):
@@ -144,7 +149,7 @@ class Talk:
         return self._hear(word, self.patience if patience is None else patience)
 
     def _hear(self, word: str, patience: float) -> object:
-        there, end = os.path.join(self.partner, SAID), time.monotonic() + patience
+        there, end, pause = os.path.join(self.partner, SAID), time.monotonic() + patience, PAUSE / 5
         while True:
             try:
                 # NFS: what is said in the tick of a listing would not be seen in the next one.
@@ -152,8 +157,14 @@ class Talk:
                 if word in fslook.names(there):
                     with open(os.path.join(there, word), encoding="utf-8") as file:
                         return json.load(file)
-            except FileNotFoundError:
-                raise Silent(f"the check on {self.node} has ended before its time") from None
+            except OSError as error:
+                raise self.ended(error) from None
             if time.monotonic() > end:
                 raise Silent(f"the check on {self.node} has not answered within {patience:.0f} s")
-            time.sleep(PAUSE / 5)
+            time.sleep(pause)
+            # An answer may take as long as the caches, and each question is asked of the server.
+            pause = min(pause * 1.1, 5 * PAUSE)
+
+    def ended(self, error: OSError) -> Exception:
+        """The same error, or Silent if it means that the partner's room is gone."""
+        return Silent(f"the check on {self.node} has ended before its time") if error.errno in GONE else error

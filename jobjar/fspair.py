@@ -10,13 +10,15 @@ import random
 import time
 
 from jobjar import fslook, fsops, node
-from jobjar.fsmeet import Silent, Talk
+from jobjar.fsmeet import Talk
 
 FILES, NAMES, EVENTS, TRIALS = 300, 60, 5, 30
 KINDS = ("symlink", "mkdir", "create")
 
 # Pauses, s: between two events, between two looks, before something begins on both sides at once.
 BETWEEN, PAUSE, LEAD = 0.15, 0.02, 0.3
+# How long the partner's changes are watched for, in patiences: the usual caches last just as long as one.
+WATCH = 1.25
 # What is added to the lateness that was seen, s, for the next may be a little later.
 MARGIN = 0.1
 # How long a trial of the racy listing is watched, and how long until a listing must show what happened in it, s.
@@ -28,29 +30,26 @@ def measure(talk: Talk, ahead: float) -> dict:
     """This side's account; `ahead` is this node's clock against the server's. fsmeet.Silent when the partner is."""
     try:
         return _account(talk, ahead)
-    except FileNotFoundError:
+    except OSError as error:
         # RACE: its room goes with the partner.
-        raise Silent(f"the check on {talk.node} has ended before its time") from None
+        raise talk.ended(error) from None
 
 
 def _account(talk: Talk, ahead: float) -> dict:
-    mine, theirs = talk.room.path, talk.partner
+    mine = talk.room.path
     _prepare(mine, talk.leads)
     account = {"node": talk.room.node, "boot": node.boot_id(), "clock": ahead}
     talk.exchange("prepared")
     account.update(_visibility(talk, ahead))
     # A partner that has seen everything may wait for one that has not.
-    lag = max(_lag(account), talk.exchange("lag", _lag(account), 2 * talk.patience + LEAD))
-    for leader_makes in (True, False):
-        _trials(talk, ahead, lag, leader_makes)
-    talk.exchange("tried")
-    account["racy"] = _racy(theirs)
-    leader = mine if talk.leads else theirs
+    lag = max(_lag(account), talk.exchange("lag", _lag(account), (1 + WATCH) * talk.patience))
+    account["racy"] = _racy(talk, ahead, lag)
+    leader = mine if talk.leads else talk.partner
     _begin(talk, "race", ahead, lag)
     account["race"] = _race(leader, mine)
     account["exclusive"] = {kind: _exclusive(leader, mine, kind) for kind in KINDS}
     account["flock"] = _flock(talk, leader)
-    talk.exchange("raced", patience=talk.patience + lag)
+    # Having spoken of locks, both have run the race.
     account["race"].update(_left(leader, mine))
     return account
 
@@ -94,7 +93,7 @@ def _visibility(talk: Talk, ahead: float) -> dict:
     made, seen, begun = {}, {}, time.monotonic()
     while len(seen) < 5 * EVENTS or len(made) < 5 * EVENTS:
         now = time.monotonic() - begun
-        if now > talk.patience:
+        if now > WATCH * talk.patience:
             break
         k = len(made) // 5
         if k < EVENTS and now > LEAD + k * BETWEEN:
@@ -102,7 +101,8 @@ def _visibility(talk: Talk, ahead: float) -> dict:
             made.update(dict.fromkeys(_events(k), time.time() - ahead))
         for event in _observe(theirs, before):
             seen.setdefault(event, time.time() - ahead)
-        time.sleep(PAUSE)
+        # What is late by many seconds need not be known to the hundredth, and each look asks the server.
+        time.sleep(PAUSE if now < 5 else 5 * PAUSE)
     return {"made": made, "seen": seen}
 
 
@@ -137,9 +137,26 @@ def _lag(account: dict) -> float:
     return max([0.0, *late]) + MARGIN
 
 
+def _racy(talk: Talk, ahead: float, lag: float) -> dict[str, int]:
+    """How many listings stay without what was made in the tick of an earlier one, before and after a refresh."""
+    if lag > SETTLE:
+        # Every listing is old there, so these cannot be told from others.
+        return {"trials": 0, "stale": 0, "uncured": 0}
+    for leader_makes in (True, False):
+        _trials(talk, ahead, lag, leader_makes)
+    talk.exchange("tried")
+    time.sleep(SETTLE)
+    places = [os.path.join(talk.partner, "trials", str(k)) for k in range(TRIALS)]
+    stale = [place for place in places if "b" not in fslook.names(place)]
+    for place in stale:
+        fslook.forget_listing(place)
+    uncured = [place for place in stale if "b" not in fslook.names(place)]
+    return {"trials": TRIALS, "stale": len(stale), "uncured": len(uncured)}
+
+
 def _trials(talk: Talk, ahead: float, lag: float, leader_makes: bool) -> None:
     """One side makes two names within a tick, the other lists in between, as often as it succeeds."""
-    _begin(talk, f"trials {leader_makes}", ahead, lag if lag < SETTLE else 0.0)
+    _begin(talk, f"trials {leader_makes}", ahead, lag)
     for k in range(TRIALS):
         if talk.leads == leader_makes:
             place = os.path.join(talk.room.path, "trials", str(k))
@@ -159,17 +176,6 @@ def _catch(place: str) -> bool:
         if time.monotonic() > end:
             return False
     return True
-
-
-def _racy(theirs: str) -> dict[str, int]:
-    """How many listings stay without what was made in the tick of an earlier one, before and after a refresh."""
-    time.sleep(SETTLE)
-    places = [os.path.join(theirs, "trials", str(k)) for k in range(TRIALS)]
-    stale = [place for place in places if "b" not in fslook.names(place)]
-    for place in stale:
-        fslook.forget_listing(place)
-    uncured = [place for place in stale if "b" not in fslook.names(place)]
-    return {"trials": TRIALS, "stale": len(stale), "uncured": len(uncured)}
 
 
 def _race(leader: str, mine: str) -> dict:

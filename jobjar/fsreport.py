@@ -1,6 +1,6 @@
 """What a check of a file system found, as text for people. Pure."""
 
-from jobjar import fsmerge, quantities, text
+from jobjar import fsmerge, text
 from jobjar.fsverdict import VERDICTS
 
 
@@ -48,7 +48,8 @@ def _both(together: dict) -> list[tuple[str, str]]:
              for kind, seen in together["exclusive"].items()]
     rows += [(what, _delay(together["delays"][kind])) for kind, what in fsmerge.DELAYS.items()]
     ahead = ", ".join(f"{node} {_time(value)}" for node, value in together["clocks"].items())
-    return rows + [("listings left stale", f"{racy['stale']} of {racy['trials']}, {racy['uncured']} when asked afresh"),
+    stale = f"{racy['stale']} of {racy['trials']}, {racy['uncured']} when asked afresh"
+    return rows + [("listings left stale", stale if racy["trials"] else "cannot be told where all are late"),
                    ("clocks ahead of the server's", ahead), ("flock between the nodes", together["flock"])]
 
 

@@ -59,12 +59,14 @@ class _Before:
             else:
                 reservation.withdraw(self.jar, os.path.join(directory, name), text)
         for entry in seen.limbo:
-            path, draft = os.path.join(self.jar.limbo, entry.name), registration.parse_draft(entry.name)
+            path = os.path.join(self.jar.limbo, entry.name)
+            of = registration.parse_check(entry.name) or \
+                entry.kind == DIRECTORY and registration.parse_draft(entry.name)
             text = fslook.link_text(path) if entry.kind == LINK and entry.name.startswith(layout.ASIDE) else None
             if text and self._is_meant(self.jar.limbo, entry.name, leftovers.standing(self.jar, self.me, text)):
                 fsops.remove(path)
-            elif draft and entry.kind == DIRECTORY and not entry.name.startswith(layout.ASIDE) \
-                    and self._is_meant(self.jar.limbo, entry.name, leftovers.of_process(self.me, *draft)):
+            elif of and not entry.name.startswith(layout.ASIDE) \
+                    and self._is_meant(self.jar.limbo, entry.name, leftovers.of_process(self.me, *of)):
                 fsops.remove_tree(path)
 
     def _is_meant(self, directory: str, name: str, standing: str) -> bool:

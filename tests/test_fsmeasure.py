@@ -126,6 +126,7 @@ def test_the_clock_is_compared_with_the_server_s(room, monkeypatch):
     assert abs(fsmeasure.clock(room)) < 1
     monkeypatch.setattr(fsmeasure.time, "time", lambda: real() + 100)
     assert abs(fsmeasure.clock(room) - 100) < 1
+    assert os.listdir(room) == []
 
 
 @pytest.mark.parametrize("step", [10_000_000, 200_000_000])
@@ -142,8 +143,3 @@ def test_a_slow_rename_and_a_slow_sync_show(room, monkeypatch):
     monkeypatch.setattr(fsops, "_fsync", lambda handle: (time.sleep(0.03), sync(handle)))
     found = fsmeasure.speed(room)
     assert found["rename"] >= 0.02 and found["sync"] >= 0.06
-
-
-def test_the_server_s_time_leaves_nothing(room):
-    assert abs(fsmeasure.server_time(f"{room}/now") - time.time()) < 5
-    assert os.listdir(room) == []

@@ -208,11 +208,16 @@ def test_the_last_line_is_the_verdict_with_its_reasons(found, last):
 
 def test_the_report_shows_each_figure():
     def change(mine, theirs):
-        mine["seen"] = {"listed 1": 131.5}
+        mine["seen"], mine["racy"]["trials"], theirs["racy"]["trials"] = {"listed 1": 131.5}, 0, 0
         theirs["seen"] = {}
     text = fsreport.render(document(together=merged(change)))
-    for part in ("rain won 5, snow won 5", "31.5 s", "not seen while it was watched", "exclusive", "0 of 60"):
+    for part in ("rain won 5, snow won 5", "31.5 s", "not seen while it was watched", "exclusive", "where all are late"):
         assert part in text
+
+
+def test_stale_listings_are_counted_in_the_report():
+    racy = {"trials": 30, "stale": 9, "uncured": 2}
+    assert "9 of 60, 2 when asked afresh" in fsreport.render(document(together=merged(spoil("racy", racy))))
 
 
 def test_a_report_of_one_node_says_what_is_missing():

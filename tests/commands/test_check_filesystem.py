@@ -178,6 +178,21 @@ def test_recovery_removes_what_a_killed_check_of_its_node_left(jar):
     assert limbo(jar) == [os.path.basename(mine)]
 
 
+@pytest.mark.parametrize("end", ["", ".offer"])
+def test_check_tells_of_what_a_check_before_a_reboot_left_and_repair_removes_it(jar, end):
+    me = node.myself("a")
+    nonce = node.nonce(me._replace(boot="0" * 36))
+    left = jars.write(f"{jar.limbo}/.check.a.{me.pid}.{nonce}{end}", "")
+    if not end:
+        os.unlink(left)
+        os.mkdir(left)
+    os.utime(left, (1e9, 1e9))
+    told = {"env": processes.environment(JJ_NODE="a")}
+    status, out, _ = programs.run("jobjar", "check", "--home", jar.home, **told)
+    assert status == 1 and "a check of the file system of a process of this node before a reboot" in out
+    assert programs.run("jobjar", "check", "--repair", "--home", jar.home, **told)[0] == 0 and limbo(jar) == []
+
+
 @pytest.mark.skipif(not ROOT, reason="only root can mount file systems here")
 def test_a_file_system_that_runs_no_programs_is_not_fit(tmp_path):
     home = tmp_path / "jar"
