@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from jobjar import blame, fslook, fsops, jobname, moves, node, notes, reservation, runner
 from jobjar.claiming import LEAVE, REFUSE, vet
-from jobjar.errors import TROUBLE, Fenced
+from jobjar.errors import TROUBLE, Fenced, UsageError
 from jobjar.journal import REFUSE as REFUSED_LINE
 from jobjar.journal import REQUEUE, Journal
 from jobjar.layout import Jar, Place
@@ -29,7 +29,7 @@ class Attempts:
     """What one worker needs for one job after the other. Never shared between processes."""
 
     def __init__(self, jar: Jar, me: node.Identity, journal: Journal, run: Runner, log: WorkerLog,
-                 trusted: frozenset[int], patience: Callable[[OSError, float], None]) -> None:
+                 trusted: frozenset[int], patience: Callable[[Exception, float], None]) -> None:
         """`patience(error, seconds)` waits before a step is repeated, or raises to end the worker."""
         self.jar, self.me, self.journal, self.runner, self.log = jar, me, journal, run, log
         self.owner, self.nonce = node.owner(me), node.nonce(me)
@@ -52,7 +52,12 @@ class Attempts:
         if verdict == LEAVE:
             return LEFT
         careful = self._begin(place)
-        code = moves.claim(self.jar, place, self.claims)
+        try:
+            code = moves.claim(self.jar, place, self.claims)
+        except UsageError as error:
+            # A category on a file system of its own: the others are to be had.
+            self._tell_once(str(error))
+            return LEFT
         if code in (errno.ENOENT, errno.ESTALE):
             return LOST
         if code in TROUBLE:
@@ -205,8 +210,9 @@ class Attempts:
                 if told:
                     self.log.say("goes on")
                 return done
-            except OSError as error:
-                if error.errno == errno.ENOENT and not fslook.is_there(*os.path.split(self.claims)):
+            except (OSError, UsageError) as error:
+                # UsageError: somebody has mounted another file system into the jar while the job ran.
+                if isinstance(error, FileNotFoundError) and self._is_fenced():
                     # No repetition mends that: the whole jar may have been removed.
                     raise Fenced(f"{self.claims} is gone: this worker has been declared dead") from None
                 if str(error) != told:
@@ -214,6 +220,13 @@ class Attempts:
                     self.log.say(f"blocked: {told}")
                 self._patience(error, delay)
                 delay = min(60.0, delay * 2)
+
+    def _is_fenced(self) -> bool:
+        try:
+            return not fslook.is_there(*os.path.split(self.claims))
+        except OSError:
+            # NFS: a server that does not answer says nothing about claims/.
+            return False
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -15,13 +15,15 @@ def of_start(error: OSError, path: str) -> tuple[str, str]:
     """Whose fault it is that the claimed job `path` was not started, and why, in words; Fenced if claims/ is gone."""
     directory, name = os.path.split(path)
     try:
-        if name not in fslook.names(directory):
+        if name not in fslook.names_uncached(directory):
             return REFUSED, "the job's file was gone before it could be started"
         is_noexec = error.errno == errno.EACCES and os.statvfs(directory).f_flag & os.ST_NOEXEC
     except FileNotFoundError:
         raise Fenced(f"{directory} is gone: this worker has been declared dead") from None
     except OSError as worse:
         return FAULT, f"this node could not start it, nor look at it: {worse}"
+    if is_hidden(error, path):
+        return FAULT, "this node's cache says that it is not there, and a listing shows it"
     if error.errno == errno.EIO and _is_readable_program(path):
         # The kernel's word for a program that is shorter than its first lines say.
         return REFUSED, "it is damaged, perhaps cut off: submit it again, whole"
@@ -32,6 +34,16 @@ def of_start(error: OSError, path: str) -> tuple[str, str]:
     if is_noexec:
         return FAULT, f"the jar's file system is mounted noexec on this node: {directory}"
     return REFUSED, _why_not(error, path)
+
+
+def is_hidden(error: OSError, path: str) -> bool:
+    """Whether the file is there although a lookup has not found it."""
+    # NFS: a claim whose reply was lost leaves "not there" in the name cache, for as long as a minute.
+    try:
+        return error.errno in (errno.ENOENT, errno.ESTALE) and fslook.is_file_listed(*os.path.split(path)) \
+            and not os.path.lexists(path)
+    except OSError:
+        return False
 
 
 def of_node(error: OSError) -> str:

@@ -130,13 +130,11 @@ def why_not(name: str, mode: int) -> str | None:
 
 
 def _completed(jar: Jar, troubles: list[str]) -> list[str]:
-    _refresh(jar.completed)
     return sorted(entry.name for entry in fslook.entries(jar.completed, troubles) if fslook.is_file_entry(entry))
 
 
 def _failed(jar: Jar, done: list[str], troubles: list[str]) -> list[Failed]:
     """What is in failed/, to be asked after `done` was listed: the other order takes a failed job for a success."""
-    _refresh(jar.failed)
     ended, found = set(done), []
     for entry in fslook.entries(jar.failed, troubles):
         if fslook.is_file_entry(entry):
@@ -145,14 +143,6 @@ def _failed(jar: Jar, done: list[str], troubles: list[str]) -> list[Failed]:
         elif entry.is_symlink() and entry.name in ended:
             found.append(Failed(entry.name, True, "it ended badly"))
     return sorted(found)
-
-
-def _refresh(directory: str) -> None:
-    try:
-        fslook.forget_listing(directory)
-    except OSError:
-        # It will be listed next, and what is wrong with it said then.
-        pass
 
 
 def _reason(jar: Jar, name: str) -> str:

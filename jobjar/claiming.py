@@ -7,16 +7,13 @@ more than a twentieth of the worker's time. A rename decides whose the job is.
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from jobjar import fslook, fsops, jobname, states
 from jobjar.errors import Fenced
+from jobjar.glance import Glance
 from jobjar.layout import Jar, Place
 
-# A directory changed so short a time before it was listed may change again without its mtime showing it.
-RACY = 2.0
-# A tick more, so that a file that was new and empty in the first listing is old enough in the second.
-AGAIN_AFTER = RACY + 0.1
 RENEW_AFTER = 1.0
 LOOK_AGAIN_AFTER = 0.5
 PASS_OVER = 60.0
@@ -27,41 +24,6 @@ EMPTY_AGE = 2.0
 CLAIM, REFUSE, LEAVE = "claim", "refuse", "leave"
 
 
-class Glance:
-    """Whether a directory may have changed since it was last listed: one open and fstat per look."""
-
-    def __init__(self, directory: str) -> None:
-        self.directory = directory
-        self._stamp = -2
-        self._again_at: float | None = None
-
-    def needs_listing(self) -> bool:
-        """True when it has changed, or its last listing was racy and the time to repeat it has come."""
-        if fslook.stamp(self.directory) != self._stamp:
-            return True
-        return self._again_at is not None and time.monotonic() >= self._again_at
-
-    def about_to_list(self, server_now: float) -> None:
-        """Remember the directory as it is now; `server_now` is the file server's clock, in s."""
-        if self._again_at is not None:
-            # NFS: two changes in one tick of the server's clock; only a listing without the cache shows the second.
-            self._forget()
-        self._stamp = fslook.stamp(self.directory)
-        is_racy = server_now - self._stamp / 1e9 < RACY
-        self._again_at = time.monotonic() + AGAIN_AFTER if is_racy else None
-
-    def due(self) -> float | None:
-        """Seconds until a racy listing is to be repeated, else None."""
-        return None if self._again_at is None else max(0.0, self._again_at - time.monotonic())
-
-    def _forget(self) -> None:
-        try:
-            fslook.forget_listing(self.directory)
-        except OSError:
-            # It has gone, or its file system takes no advice; the listing itself will tell.
-            pass
-
-
 class Claims:
     """One worker's claims/: whatever job is there is this worker's, however it came."""
 
@@ -69,32 +31,39 @@ class Claims:
         self.directory = directory
         self._glances: dict[str | None, Glance] = {}
 
-    def find(self, categories: Iterable[str], server_now: float) -> Place | None:
-        """A job in claims/ or one of these categories in it, where something has changed; Fenced when it is gone."""
+    def find(self, categories: Iterable[str], server_now: Callable[[], float]) -> Place | None:
+        """A job in claims/ or one of these categories in it, where something has changed; Fenced when it is gone.
+
+        `server_now()` tells the file server's time.
+        """
         for category in (None, *sorted(categories)):
             glance = self._glances.get(category) or Glance(os.path.join(self.directory, category or ""))
             self._glances[category] = glance
             if glance.needs_listing():
-                glance.about_to_list(server_now)
-                for name in self._names(glance.directory):
-                    if self._is_job(os.path.join(glance.directory, name), name):
+                for entry in self._entries(glance, server_now()):
+                    if self._is_job(entry):
                         # It is looked for again until it is gone from there, even if it cannot be taken up now.
                         del self._glances[category]
-                        return Place(states.CLAIMS, category, name, self.directory)
+                        return Place(states.CLAIMS, category, entry.name, self.directory)
         return None
 
-    def _names(self, directory: str) -> list[str]:
+    def _entries(self, glance: Glance, server_now: float) -> list[os.DirEntry]:
+        glance.about_to_list(server_now)
         try:
-            return fslook.names(directory)
+            return fslook.scan(glance.directory)
         except FileNotFoundError:
             raise Fenced(f"{self.directory} is gone: this worker has been declared dead") from None
+        except OSError:
+            glance.has_failed()
+            raise
 
-    def _is_job(self, path: str, name: str) -> bool:
-        if os.path.islink(path):
+    def _is_job(self, entry: os.DirEntry) -> bool:
+        if entry.is_symlink():
             # RACE: somebody's reservation, claimed from an old listing; it was never a job.
-            fsops.remove(path)
+            fsops.remove(entry.path)
             return False
-        return not name.startswith(".") and os.path.isfile(path)
+        # NFS: the listing says what it is, for the lookup that a failed claim has made may have left a cached "no".
+        return fslook.is_file_entry(entry)
 
     def due(self) -> float | None:
         """Seconds until a racy listing is to be repeated, else None."""
@@ -153,10 +122,12 @@ class Shelf:
         began = time.monotonic()
         self.glance.about_to_list(server_now)
         try:
-            with os.scandir(self.directory) as entries:
-                names = [e.name for e in entries if not e.name.startswith(".") and e.is_file(follow_symlinks=False)]
+            names = [entry.name for entry in fslook.scan(self.directory) if fslook.is_file_entry(entry)]
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             names = []
+        except OSError:
+            self.glance.has_failed()
+            raise
         self._numbers = {name: number for name, number in ((n, self._number(n)) for n in names) if number}
         now = time.monotonic()
         self._passed_over = {name: until for name, until in self._passed_over.items() if until > now}

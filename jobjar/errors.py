@@ -13,6 +13,9 @@ TROUBLE = frozenset((*NO_ROOM, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.E
                      errno.EROFS, errno.ETIMEDOUT, errno.ENOTCONN, errno.EINTR))
 # What the system says of a mistake of ours, which no waiting mends.
 DEFECTS = frozenset((errno.EBADF, errno.EFAULT, errno.EINVAL))
+# The server has understood and refused: nothing has happened, and nothing will.
+REFUSALS = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG,
+                      errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST, errno.EMLINK))
 
 
 class JobJarError(Exception):

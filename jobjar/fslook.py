@@ -4,21 +4,46 @@ Answers are hints: each may be out of date when it arrives, and only a rename de
 """
 
 import errno
+import functools
 import os
 import stat
 from collections import namedtuple
+from collections.abc import Callable
+
+from jobjar import quantities, text
 
 FILE, LINK, DIRECTORY, OTHER = "file", "link", "directory", "other"
 # What a listing shows of a name. `ino` is the listing's own, which some file systems give another value than lstat.
 Entry = namedtuple("Entry", "name kind ino")
 
-from jobjar import quantities, text
+NO_ADVICE = (errno.EINVAL, errno.ENOTSUP, errno.ESPIPE, errno.ENOSYS)
 
 
+def _once_more(ask: Callable) -> Callable:
+    """What a stale handle answers counts only when asking from the top of the path finds it stale again."""
+    @functools.wraps(ask)
+    def asked(*arguments: object) -> object:
+        try:
+            return ask(*arguments)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            # NFS: the directory was removed and made again, or the server exports it anew.
+            return ask(*arguments)
+    return asked
+
+
+@_once_more
 def names(directory: str) -> list[str]:
     """The names in `directory`, freshly asked; already out of date when they arrive."""
     # NFS: opening a directory revalidates its attributes, so a listing is as fresh as the server's clock allows.
     return os.listdir(directory)
+
+
+def names_uncached(directory: str) -> list[str]:
+    """As `names`, as the server has them and no cache does: after an error, and where a rename can not decide."""
+    forget_listing(directory)
+    return names(directory)
 
 
 def path_of(handle: int) -> str:
@@ -32,6 +57,7 @@ def is_there(directory: str, name: str) -> bool:
     return status(directory, name) is not None
 
 
+@_once_more
 def status(directory: str, name: str) -> os.stat_result | None:
     """lstat of `name` in the freshly opened `directory`, or None."""
     try:
@@ -49,25 +75,36 @@ def status(directory: str, name: str) -> os.stat_result | None:
 
 
 def is_directory(path: str) -> bool:
-    """Whether `path` is a directory; unlike os.path.isdir it does not take an error for a no."""
+    """Whether `path` is a directory or a link to one; unlike os.path.isdir it does not take an error for a no."""
     try:
-        return stat.S_ISDIR(os.stat(path).st_mode)
+        # NFS: that it was not there a while ago may be remembered, unless the directory that it is in is asked afresh.
+        return is_there(*os.path.split(path)) and stat.S_ISDIR(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
 
 
+@_once_more
 def is_file_listed(directory: str, name: str) -> bool:
-    """Whether a listing of `directory` shows `name` as something other than a symbolic link."""
+    """Whether an uncached listing of `directory` shows `name` as something other than a symbolic link."""
     # NFS: a lookup may answer "no" from a cached failure for as long as 60 s; a listing does not.
+    forget_listing(directory)
     with os.scandir(directory) as entries:
         return any(entry.name == name and not entry.is_symlink() for entry in entries)
 
 
+@_once_more
+def scan(directory: str) -> list[os.DirEntry]:
+    """What a listing shows, dot names too."""
+    with os.scandir(directory) as found:
+        return list(found)
+
+
 def entries(directory: str, troubles: list[str]) -> list[os.DirEntry]:
-    """What a listing shows, dot names too; nothing, and a sentence in `troubles`, when it cannot be listed."""
+    """As `scan`, uncached; nothing, and a sentence in `troubles`, when it cannot be listed."""
     try:
-        with os.scandir(directory) as found:
-            return list(found)
+        # NFS: whoever only looks has no clock of the server to tell whether a listing is too young to be believed.
+        forget_listing(directory)
+        return scan(directory)
     except (FileNotFoundError, NotADirectoryError):
         # RACE: it was there a moment ago; whoever only looks must come to an end whatever happens meanwhile.
         return []
@@ -78,7 +115,18 @@ def entries(directory: str, troubles: list[str]) -> list[os.DirEntry]:
 
 def is_file_entry(entry: os.DirEntry) -> bool:
     """Whether a listing shows a regular file that could be a job's: no link, and no dot name."""
-    return entry.is_file(follow_symlinks=False) and not entry.name.startswith(".")
+    if entry.name.startswith("."):
+        return False
+    if entry.is_file(follow_symlinks=False):
+        return True
+    if entry.is_symlink() or entry.is_dir(follow_symlinks=False):
+        return False
+    try:
+        entry.stat(follow_symlinks=False)
+        return False
+    except FileNotFoundError:
+        # NFS: the listing does not say what it is, and the lookup that was to tell is a cached "no".
+        return True
 
 
 def mtime(directory: str, name: str) -> float | None:
@@ -118,22 +166,33 @@ def shortage(directory: str, least: tuple[int, int]) -> str | None:
 def stamp(directory: str) -> int:
     """The mtime of `directory` in ns, asked of the server, -1 when it is not there."""
     try:
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return _stamp(directory)
     except OSError:
         return -1
+
+
+@_once_more
+def _stamp(directory: str) -> int:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return os.fstat(handle).st_mtime_ns
     finally:
         os.close(handle)
 
 
-def forget_listing(directory: str) -> None:
-    """Make the next listing of `directory` come from the server."""
+@_once_more
+def forget_listing(directory: str) -> bool:
+    """Make the next listing of `directory` come from the server; False when its file system takes no such advice."""
     # NFS: two changes within one tick of the server's clock leave the second invisible to a client that
     # listed in between, for ever; dropping the directory's cached pages cures it without changing it.
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        return True
+    except OSError as error:
+        if error.errno not in NO_ADVICE:
+            raise
+        return False
     finally:
         os.close(handle)
 
@@ -141,8 +200,7 @@ def forget_listing(directory: str) -> None:
 def survey(directory: str) -> list[Entry]:
     """What is in `directory`, as its server has it now and no cache does; links are not followed."""
     forget_listing(directory)
-    with os.scandir(directory) as entries:
-        return [Entry(entry.name, _kind(entry), entry.inode()) for entry in entries]
+    return [Entry(entry.name, _kind(entry), entry.inode()) for entry in scan(directory)]
 
 
 def _kind(entry: os.DirEntry) -> str:
@@ -163,7 +221,6 @@ def link_text(path: str) -> str | None:
 
 def links(directory: str) -> list[tuple[str, str]]:
     """(name, text) of the symbolic links in `directory`."""
-    with os.scandir(directory) as entries:
-        names = [entry.name for entry in entries if entry.is_symlink()]
+    names = [entry.name for entry in scan(directory) if entry.is_symlink()]
     found = ((name, link_text(os.path.join(directory, name))) for name in names)
     return [(name, text) for name, text in found if text is not None]

@@ -6,13 +6,14 @@ Every function takes absolute paths. Nothing here knows what a path means. The t
 which tests inject faults into what raises no audit event.
 """
 
+import contextlib
 import errno
 import os
 import stat
 from collections.abc import Callable
 
 from jobjar import fslook
-from jobjar.errors import Fenced, UsageError
+from jobjar.errors import REFUSALS, Fenced, UsageError
 from jobjar.fstree import remove_tree as remove_tree
 
 _write = os.write
@@ -36,8 +37,9 @@ def move(source: str, target: str) -> bool:
     """Rename `source` to `target`, a name that the caller has reserved.
 
     True: it is at the target. False: somebody else was quicker and took the source away. Fenced: the source's
-    directory is gone. OSError: it is still where it was.
+    directory is gone. OSError: it is still where it was; unless the error is one of REFUSALS it may arrive yet.
     """
+    open_end = None
     for last in (False, True):
         try:
             os.rename(source, target)
@@ -48,15 +50,17 @@ def move(source: str, target: str) -> bool:
             where = _after_error(source, target)
             if where == MOVED or where == ABSENT:
                 return where == MOVED
+            # NFS: of a request that was not refused nobody knows whether the server will carry it out after all.
+            open_end = open_end or (None if error.errno in REFUSALS else error)
             if last:
-                raise
+                raise open_end or error
     raise AssertionError("unreachable")
 
 
 def _after_error(source: str, target: str) -> str | None:
     directory, name = os.path.split(source)
     try:
-        if name in fslook.names(directory):
+        if name in fslook.names_uncached(directory):
             return None
     except FileNotFoundError:
         raise Fenced(f"{directory} is gone: its jobs have been taken over") from None
@@ -82,7 +86,7 @@ def claim(source: str, target: str) -> int:
         directory, name = os.path.split(target)
         try:
             # NFS: whatever the error says, what is in my own directory is mine.
-            return 0 if name in fslook.names(directory) else error.errno
+            return 0 if name in fslook.names_uncached(directory) else error.errno
         except FileNotFoundError:
             raise Fenced(f"{directory} is gone: this worker has been declared dead") from None
 
@@ -94,7 +98,8 @@ def link(text: str, path: str) -> bool:
         return True
     except FileExistsError:
         # NFS: a lost reply makes the client ask twice; RACE: an earlier try of mine may have died after this step.
-        return fslook.link_text(path) == text
+        # Looked for in the directory first, lest a name cache say that there is nothing.
+        return fslook.is_there(*os.path.split(path)) and fslook.link_text(path) == text
 
 
 def second_name(path: str, other: str) -> None:
@@ -107,9 +112,10 @@ def withdraw(path: str, text: str, aside: str) -> bool:
     if fslook.link_text(path) != text:
         return False
     try:
-        os.rename(path, aside)
-    except FileNotFoundError:
-        # RACE: somebody withdrew it for me; NFS: or the reply was lost, and it lies aside.
+        # RACE: when it is gone somebody withdrew it for me; NFS: or the reply was lost, and it lies aside.
+        move(path, aside)
+    except Fenced:
+        # The directory is gone, and the reservation with it.
         pass
     found = fslook.status(*os.path.split(aside))
     if found is None:
@@ -139,6 +145,7 @@ def make_directory(path: str, mode: int = 0o777) -> bool:
         os.mkdir(path, mode)
         return True
     except FileExistsError:
+        # NFS: a lost reply says "exists" of what I have just made.
         if not fslook.is_directory(path):
             raise UsageError(f"{path} is in the way: it is not a directory, so move it elsewhere") from None
         return False
@@ -177,16 +184,28 @@ def create(path: str, data: bytes, mode: int, synced: bool = True) -> None:
             # NFS: a full disk may show up only here, so it is checked like a write.
             close(handle)
     except BaseException:
-        remove(path)
+        # Of two errors the first one is the reason.
+        with contextlib.suppress(OSError):
+            remove(path)
         raise
+
+
+def create_own(path: str, data: bytes, mode: int) -> None:
+    """As `create`, for a name that nobody else makes: what is there is of an earlier try."""
+    try:
+        create(path, data, mode)
+    except FileExistsError:
+        # NFS: or of this one, whose first reply was lost.
+        remove(path)
+        create(path, data, mode)
 
 
 def publish(path: str, data: bytes, mode: int = 0o644) -> None:
     """Make or replace the small file `path` whole: written beside it, synced, renamed, the directory synced."""
     directory, name = os.path.split(path)
-    draft = os.path.join(directory, f".{name}.{os.getpid()}")
-    remove(draft)
-    create(draft, data, mode)
+    # Another node may have a process of this number.
+    draft = os.path.join(directory, f".{name}.{os.uname().nodename}.{os.getpid()}")
+    create_own(draft, data, mode)
     # Nobody else knows the draft's name, so when it is gone it has been moved.
     move(draft, path)
     sync_directory(directory)
@@ -260,6 +279,12 @@ def touch(path: str, mode: int = 0o644) -> None:
     """Make the empty file `path`, or set its mtime to the server's now."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode))
     os.utime(path)
+
+
+def nudge(directory: str) -> None:
+    """Make all clients list `directory` anew where they take no advice, by an mtime that is as old as it was."""
+    found = os.stat(directory)
+    os.utime(directory, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
 
 
 def sync_file_system(path: str) -> None:

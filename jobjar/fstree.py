@@ -11,8 +11,8 @@ def remove_tree(path: str) -> bool:
     """
     try:
         parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
+    except OSError as error:
+        return error.errno == errno.ENOENT
     try:
         _empty(parent, os.path.basename(path), os.stat(parent).st_dev)
     except (OSError, RecursionError):

@@ -4,12 +4,13 @@ Invariant: everything is asked afresh of the directories, and nothing is changed
 for, so the places are visited in the order of its life, and none of the answers need be true any more when they arrive.
 """
 
+import errno
 import json
 import os
 import stat
 import time
 
-from jobjar import census, fslook, jobname, layout, notes, states
+from jobjar import census, fslook, glance, jobname, layout, notes, states
 from jobjar.errors import NoSuchJob
 from jobjar.layout import Jar, Place
 
@@ -22,6 +23,9 @@ LOOKS = 3
 SHORTEST, LONGEST = 0.01, 1.0
 # A job that has not been seen for so many seconds is gone: on a network an answer can be 60 s old.
 LOST_AFTER = 60.0
+
+# failed/ of each jar → its mtime and what an uncached listing has shown that was not too young to be believed.
+_listings: dict[str, tuple[int, frozenset[str]]] = {}
 
 
 class Job:
@@ -68,7 +72,7 @@ class Job:
             return end.get("state") if end else None
         if place.state == states.COMPLETED:
             # Asked after completed/: the other order takes a failed job for a successful one.
-            return FAILED if fslook.is_there(self._jar.failed, place.name) else COMPLETED
+            return FAILED if _has_failed(self._jar, place.name) else COMPLETED
         if place.state == states.FAILED:
             return CANCELLED if self._burial() == "cancel" else FAILED
         return PENDING if place.state in states.QUEUES else RUNNING
@@ -81,7 +85,8 @@ class Job:
         begin = seen = time.monotonic()
         pause = SHORTEST
         while True:
-            state, now = self.state, time.monotonic()
+            now = time.monotonic()
+            state = self._state_if_reached(now > seen + LOST_AFTER)
             if state not in (None, PENDING, RUNNING):
                 return state
             if timeout is not None and now >= begin + timeout:
@@ -91,6 +96,15 @@ class Job:
                 raise NoSuchJob(f"{self.id} is nowhere in {self._jar.home}: somebody has removed it")
             time.sleep(pause if timeout is None else min(pause, begin + timeout - now))
             pause = min(pause * 1.5, LONGEST)
+
+    def _state_if_reached(self, is_last: bool) -> str | None:
+        try:
+            return self.state
+        except OSError as error:
+            # NFS: the server exports the jar anew; that may pass.
+            if error.errno != errno.ESTALE or is_last:
+                raise
+            return None
 
     @property
     def exit_status(self) -> int | None:
@@ -164,9 +178,10 @@ class Job:
             if self._is_mine(place.name):
                 return place
         for state in (states.COMPLETED, states.FAILED):
-            for name in fslook.names(jar.directory(state)):
-                if self._is_mine(name) and _is_file(jar.directory(state), name):
-                    return Place(state, None, name)
+            # NFS: the listing's word is taken, for a lookup may have a cached "no" from the time before the job came.
+            for entry in fslook.entries(jar.directory(state), []):
+                if self._is_mine(entry.name) and fslook.is_file_entry(entry):
+                    return Place(state, None, entry.name)
         return None
 
     def _is_mine(self, name: str) -> bool:
@@ -193,6 +208,23 @@ class Job:
         return found
 
 
+def _has_failed(jar: Jar, name: str) -> bool:
+    """Whether the job completed/NAME ended badly; to be asked after it was seen there."""
+    if fslook.is_there(jar.failed, name):
+        return True
+    # NFS: a lookup's "no" may be older than the link, and there is no second look at a job that has ended.
+    stamp = fslook.stamp(jar.failed)
+    known = _listings.get(jar.failed)
+    if known is not None and known[0] == stamp:
+        return name in known[1]
+    # The server's clock cannot be behind the last change that it has noted.
+    is_racy = fslook.stamp(jar.completed) - stamp < glance.RACY * 1e9
+    names = frozenset(fslook.names_uncached(jar.failed))
+    if not is_racy:
+        _listings[jar.failed] = stamp, names
+    return name in names
+
+
 def _is_file(directory: str, name: str) -> bool:
     try:
         found = fslook.status(directory, name)
@@ -207,11 +239,15 @@ def _stem(name: str) -> str:
 
 
 def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace", newline="") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
+    for is_sure in (False, True):
+        try:
+            with open(path, encoding="utf-8", errors="replace", newline="") as file:
+                return file.read()
+        except FileNotFoundError:
+            # NFS: that it was not there when somebody asked earlier may be remembered.
+            if is_sure or not fslook.is_there(*os.path.split(path)):
+                break
+    return ""
 
 
 def _journals(jar: Jar) -> list[tuple[float, str]]:

@@ -3,9 +3,12 @@
 Append only, one writer: the worker, and after a fence whoever recovers it. docs/PROTOCOL.md section 7.
 """
 
+import contextlib
+import errno
 import json
 import os
 import time
+from collections.abc import Callable
 
 from jobjar import fslook, fsops
 from jobjar.notes import read_lines
@@ -23,7 +26,8 @@ class Journal:
         self.directory = directory
         self.path = os.path.join(directory, "journal")
         self._handle = fsops.open_append(self.path, 0o644)
-        self._is_torn = False
+        self._is_torn = self._is_doubtful = False
+        self._unsynced: list[bytes] = []
         self._unsynced_since: float | None = None
         self._ended: set[Key] = set()
 
@@ -56,17 +60,54 @@ class Journal:
         self.sync()
 
     def _append(self, line: dict) -> None:
-        # After an error a piece of a line may be there, and whatever is written behind it would be lost with it.
-        start, self._is_torn = b"\n" if self._is_torn else b"", True
-        fsops.append(self._handle, start + json.dumps(line).encode() + b"\n")
-        self._is_torn = False
+        text = json.dumps(line).encode() + b"\n"
+        self._do(lambda: self._write(text))
+        self._unsynced.append(text)
         if self._unsynced_since is None:
             self._unsynced_since = time.monotonic()
 
+    def _write(self, text: bytes) -> None:
+        # After an error a piece of a line may be there, and whatever is written behind it would be lost with it.
+        start, self._is_torn = b"\n" if self._is_torn else b"", True
+        fsops.append(self._handle, start + text)
+        self._is_torn = False
+
     def sync(self) -> None:
         """Bring all lines to the disk."""
+        self._do(self._sync)
+
+    def _sync(self) -> None:
+        # NFS: a sync that has failed has lost what was written before it, and the next one would say that all is well.
+        was_doubtful, self._is_doubtful = self._is_doubtful, True
+        if was_doubtful:
+            self._write_again()
         fsops.sync(self._handle)
+        self._is_doubtful = False
+        self._unsynced.clear()
         self._unsynced_since = None
+
+    def _write_again(self) -> None:
+        """Write once more what may be lost. A line may be there twice then, and says the same both times."""
+        if self._unsynced:
+            self._write(b"".join(self._unsynced))
+
+    def _do(self, step: Callable[[], object]) -> object:
+        """A step on the open file; when its handle has gone stale, on the file of that name, and all over again."""
+        try:
+            return step()
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            # NFS: the server exports it anew, or somebody has put another file in its place.
+            self._reopen()
+            return step()
+
+    def _reopen(self) -> None:
+        old, self._handle = self._handle, fsops.open_append(self.path, 0o644)
+        self._is_doubtful = True
+        with contextlib.suppress(OSError):
+            os.close(old)
+        self._write_again()
 
     def due(self) -> float | None:
         """Seconds until the lines must be on the disk (a second after the first of them); None when they are."""
@@ -76,7 +117,7 @@ class Journal:
 
     def rotate(self) -> None:
         """Begin a new file when this one has grown large. Only between jobs, with nothing in claims/."""
-        if os.fstat(self._handle).st_size < ROTATE_AT:
+        if self._do(lambda: os.fstat(self._handle).st_size) < ROTATE_AT:
             return
         self.sync()
         if fslook.is_there(self.directory, "journal"):

@@ -32,9 +32,11 @@ def find(seen: Inventory, me: Identity) -> Iterator[Finding]:
     """Reservations, probes, and all in limbo/ that no living process is about to deal with."""
     for directory, name, text in reservations(seen):
         yield from _standing(os.path.join(directory, name), "a name held by a link", text, seen, me)
-    for entry in seen.completed:
-        if entry.name.startswith(layout.PROBE):
-            yield from _probe(seen, seen.jar.completed, entry)
+    for directory, entries in ((seen.jar.completed, seen.completed), (seen.jar.failed, seen.failed),
+                               (seen.jar.logs, seen.logs)):
+        for entry in entries:
+            if entry.name.startswith(layout.PROBE):
+                yield from _probe(seen, directory, entry)
     for entry in seen.limbo:
         yield from _in_limbo(seen, me, entry)
 

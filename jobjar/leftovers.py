@@ -136,8 +136,14 @@ def clear_checks(jar: Jar, me: Identity, now: float | None = None) -> None:
 def _clear_view(jar: Jar) -> None:
     """Remove the links in claimed/ to what workers had who own nothing any more."""
     for name, text in fslook.links(jar.claimed):
-        path = os.path.join(jar.claimed, name)
         worker = jar.viewed(text)
         # A worker of the same name may have come since, and what it has is there.
-        if worker and not os.path.exists(path) and not registration.owns_jobs(jar, worker):
-            fsops.remove(path)
+        if worker and not registration.owns_jobs(jar, worker) and not _is_there(os.path.join(jar.claimed, text)):
+            fsops.remove(os.path.join(jar.claimed, name))
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return fslook.is_there(*os.path.split(path))
+    except NotADirectoryError:
+        return False

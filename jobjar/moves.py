@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable
 
 from jobjar import fslook, fsops, layout, reservation, states
-from jobjar.errors import Fenced
+from jobjar.errors import REFUSALS, Fenced, UsageError
 from jobjar.layout import Jar, Place
 
 
@@ -172,28 +172,39 @@ def _into_queue(jar: Jar, event: str, place: Place, state: str, mine: str, *, na
     category = place.category if category is False else category
     directory = jar.queue(state, category)
     held = reservation.hold_in_queue(directory, name or place.name, mine, jar)
-    # RACE: when Fenced comes out, whoever has taken the job over goes on under the same text: it is theirs to withdraw.
+
+    def leave() -> None:
+        reservation.leave_queue(directory, held, mine, jar)
     try:
         before(held)
-        moved = _moved(jar, place, Place(state, category, held))
     except OSError:
-        reservation.leave_queue(directory, held, mine, jar)
+        leave()
         raise
-    reservation.leave_queue(directory, held, mine, jar)
-    return moved
+    return _under_reservation(jar, place, Place(state, category, held), leave)
 
 
 def _into_failed(jar: Jar, event: str, place: Place, mine: str) -> Place | None:
     states.require(event, place.state, states.FAILED)
     # completed/ arbitrates for failed/ too, so that a name is never in both for two different jobs.
     held = reservation.hold_final(jar, place.name, mine, bad=False, output=False, detour=_nothing)
-    # RACE: not withdrawn when Fenced comes out, as in _into_queue.
+    return _under_reservation(jar, place, Place(states.FAILED, None, held),
+                              lambda: reservation.leave_final(jar, held, mine))
+
+
+def _under_reservation(jar: Jar, place: Place, target: Place, leave: Callable[[], None]) -> Place | None:
+    # RACE: when Fenced comes out, whoever has taken the job over goes on under the same text: it is theirs to withdraw.
     try:
-        moved = _moved(jar, place, Place(states.FAILED, None, held))
-    except OSError:
-        reservation.leave_final(jar, held, mine)
+        moved = _moved(jar, place, target)
+    except UsageError:
+        leave()
         raise
-    reservation.leave_final(jar, held, mine)
+    except OSError as error:
+        # NFS: a rename that was not refused may come late, and overwrite what has taken the name meanwhile: so the name
+        # stays held, for the same text to try again, or for recovery when this process is dead.
+        if error.errno in REFUSALS:
+            leave()
+        raise
+    leave()
     return moved
 
 

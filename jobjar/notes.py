@@ -16,8 +16,9 @@ ATTEMPT, DONE = "attempt", "done"
 
 
 def has(jar: Jar, name: str) -> bool:
-    """Whether there is any note about the job of this file name: one lookup."""
-    return fslook.is_directory(os.path.join(jar.notes, split(name)[0]))
+    """Whether there is any note about the job of this file name."""
+    # NFS: recovery on another node may have written the first one since this node looked for it in vain.
+    return fslook.is_there(jar.notes, split(name)[0])
 
 
 def add(jar: Jar, writer: str, name: str, category: str | None, event: str, **more: object) -> None:

@@ -153,7 +153,7 @@ class Recovery:
         seen = False
         for category, name in _contents(directory):
             place = Place(CLAIMS, category, name, directory)
-            if _is_job(self.jar.path(place), name):
+            if _is_job(*os.path.split(self.jar.path(place))):
                 self._job(record, history, place)
                 seen = True
         for name in _names(directory):
@@ -246,10 +246,11 @@ def _names(directory: str) -> list[str]:
         raise Fenced(f"{directory} is gone: another recovery has taken it over") from None
 
 
-def _is_job(path: str, name: str) -> bool:
+def _is_job(directory: str, name: str) -> bool:
     """Whether this is a job; what is a probe or somebody's reservation is removed and counts for nothing."""
-    if os.path.islink(path) or name.startswith(layout.PROBE):
-        fsops.remove(path)
+    found = fslook.status(directory, name)
+    if found is not None and stat.S_ISLNK(found.st_mode) or name.startswith(layout.PROBE):
+        fsops.remove(os.path.join(directory, name))
         return False
     # NFS: a file that was removed while open stays a while as .nfs…
     return not name.startswith(".")

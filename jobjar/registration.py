@@ -42,7 +42,7 @@ def write(jar: Jar, me: Identity, extra: dict) -> bool:
 
 def _draw_up(draft: str, text: str) -> None:
     fsops.make_directory(draft, 0o755)
-    fsops.create(os.path.join(draft, "worker.json"), text.encode(), 0o644)
+    fsops.create_own(os.path.join(draft, "worker.json"), text.encode(), 0o644)
     fsops.make_directory(os.path.join(draft, layout.CLAIMS), 0o755)
     fsops.make_directory(os.path.join(draft, "orders"), 0o755)
     fsops.touch(os.path.join(draft, "beat"))
@@ -65,38 +65,46 @@ def parse_check(name: str) -> tuple[str, str] | None:
 
 
 def _publish(draft: str, target: str, nonce: str) -> bool:
-    if os.path.lexists(target):
+    if fslook.is_there(*os.path.split(target)):
         return False
     try:
         # RACE: a target that was made since has claims/ in it, so the rename refuses it.
         fsops.rename(draft, target)
         return True
     except OSError:
-        # NFS: the reply may have been lost; my own nonce in the target says so.
+        # NFS: the reply may have been lost; my own nonce in the target says so. The lookup in the fresh directory
+        # comes first, for the rename's own lookup has left "not there" in the name cache.
+        is_there = fslook.is_there(*os.path.split(target))
         record = read_directory(target)
         if record is not None and record.nonce == nonce:
             return True
-        if record is None and not os.path.isdir(target):
+        if not is_there:
             raise
         return False
 
 
 def probe(jar: Jar, owner: str) -> None:
-    """Prove that limbo/, claims/ and completed/ are one file system, by moving a file of one's own through them."""
-    name = layout.PROBE + owner
-    stations = [os.path.join(d, name) for d in (jar.limbo, jar.claims(owner), jar.completed)]
-    fsops.touch(stations[0])
+    """Prove that whatever a job comes through is one file system, by moving a file of one's own through it."""
+    first, claims, *rest = [os.path.join(directory, layout.PROBE + owner)
+                            for directory in (jar.limbo, jar.claims(owner), *_stations(jar))]
+    fsops.touch(first)
     try:
-        fsops.move(stations[0], stations[1])
+        fsops.move(first, claims)
     except FileNotFoundError:
         raise Fenced(f"{jar.claims(owner)} is gone: this worker has been declared dead") from None
-    fsops.move(stations[1], stations[2])
-    fsops.remove(stations[2])
+    for source, target in zip((claims, *rest), rest):
+        fsops.move(source, target)
+    fsops.remove(rest[-1])
+
+
+def _stations(jar: Jar) -> tuple[str, ...]:
+    """Where a probe comes to after claims/; not into the queues, whose readers would be woken for nothing."""
+    return jar.logs, jar.failed, jar.completed
 
 
 def clear_probe(jar: Jar, owner: str) -> None:
-    """Remove what a registration that was interrupted left in limbo/ and completed/."""
-    for directory in (jar.limbo, jar.completed):
+    """Remove what a registration that was interrupted left outside the worker's directory."""
+    for directory in (jar.limbo, *_stations(jar)):
         fsops.remove(os.path.join(directory, layout.PROBE + owner))
 
 

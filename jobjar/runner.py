@@ -95,9 +95,10 @@ class Runner:
                 if error.errno == errno.ENOEXEC and blame.is_text(path):
                     # A text without #! is run by the shell, as shells themselves do.
                     return process.start(["/bin/sh", path], environment, self.output, self._lock)
-                if error.errno != errno.ETXTBSY or time.monotonic() > deadline or quit():
-                    raise
                 # RACE: somebody still has the file open for writing: a `cp` straight into unclaimed/.
+                may_pass = error.errno == errno.ETXTBSY or blame.is_hidden(error, path)
+                if not may_pass or time.monotonic() > deadline or quit():
+                    raise
                 self._wait(0.05)
 
     def _until_end(self, pid: int, began: float, tick: Callable[[float], float],

@@ -219,7 +219,7 @@ def work(jar: Jar, settings: Settings, worker: Worker, terms: Terms) -> int:
 def _leave(worker: Worker) -> None:
     try:
         worker.leave()
-    except JobJarError as error:
+    except (JobJarError, OSError) as error:
         worker.log.say(str(error))
         raise
     fsops.remove(process.lock_path(worker.attempts.nonce))

@@ -73,14 +73,19 @@ def _completed(seen: Inventory) -> Iterator[Finding]:
     for entry in seen.completed:
         path = os.path.join(seen.jar.completed, entry.name)
         if entry.name.startswith("."):
-            if not entry.name.startswith(layout.PROBE):
-                yield _foreign(path, "its name begins with a dot, so nobody looks at it", entry)
+            yield from _dot_name(path, entry)
         elif entry.kind == LINK:
             text = fslook.link_text(path)
             if text is not None and reservation.parse(text) is None:
                 yield _foreign(path, f"a symbolic link to {text}, which is no job and holds no name for one", entry)
         elif entry.kind != FILE:
             yield _foreign(path, "not a regular file, so no job", entry)
+
+
+def _dot_name(path: str, entry: Entry) -> Iterator[Finding]:
+    # NFS: a file that was removed while it was open stays as .nfs… until it is closed. `leavings` looks at probes.
+    if not entry.name.startswith((layout.PROBE, ".nfs")):
+        yield _foreign(path, "its name begins with a dot, so nobody looks at it", entry)
 
 
 def _foreign(path: str, why: str, entry: Entry) -> Finding:
@@ -92,7 +97,7 @@ def _failed(seen: Inventory) -> Iterator[Finding]:
     for entry in seen.failed:
         path, there = os.path.join(seen.jar.failed, entry.name), done.get(entry.name)
         if entry.name.startswith("."):
-            yield _foreign(path, "its name begins with a dot, so nobody looks at it", entry)
+            yield from _dot_name(path, entry)
         elif entry.kind == LINK:
             yield from _link(path, entry, there)
         elif entry.kind != FILE:
@@ -118,7 +123,9 @@ def _logs(seen: Inventory) -> Iterator[Finding]:
     known = {entry.name for entry in seen.completed if entry.kind in (FILE, LINK)}
     for entry in seen.logs:
         path = os.path.join(seen.jar.logs, entry.name)
-        if entry.kind != FILE or entry.name.startswith("."):
+        if entry.name.startswith("."):
+            yield from _dot_name(path, entry)
+        elif entry.kind != FILE:
             yield _foreign(path, "no job has printed this", entry)
         elif entry.name not in known and ".attempt-" not in entry.name:
             yield Finding(INFORMATION, "log-alone", path, "what a job has printed that is not in completed/: it removed"

@@ -4,16 +4,17 @@ It runs one job at a time, survives any job and any bad file, and stops touching
 fenced. docs/PROTOCOL.md section 5 has the order of its looks.
 """
 
-import os
 import random
 import time
 
-from jobjar import claiming, fitness, fsops, layout, node, orders, registration
+from jobjar import claiming, fitness, layout, node, orders, registration
 from jobjar.attempts import WON, Attempts
+from jobjar.beat import INTERVAL, Beat
 from jobjar.blame import BUSY, FAULT, FULL
-from jobjar.claiming import Claims, Glance, Queue, Shelf
+from jobjar.claiming import Claims, Queue, Shelf
 from jobjar.config import Settings
 from jobjar.errors import DEFECTS, Fenced
+from jobjar.glance import Glance
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
 from jobjar.runner import ENDED, LONG_JOB, QUIT, Runner
@@ -21,7 +22,6 @@ from jobjar.watch import Bell
 from jobjar.workerlog import WorkerLog
 
 STOPPED, RENEWED, IDLE, FENCED = "stopped", "renewed", "idle", "fenced"
-BEAT = 60.0
 LOOK_AT_MARKERS = 1.0
 
 
@@ -34,6 +34,7 @@ class Worker:
         self.name = node.owner(me)
         self.directory, self.claims = jar.worker(self.name), jar.claims(self.name)
         self.log = WorkerLog(self.directory)
+        self.beat = Beat(self.directory, self.log.say)
         self.journal = Journal(self.directory)
         self.queue = Queue(jar, me.node, categories)
         self.runner = Runner(jar, self.name, lock, settings.max_log, {**base, "JJ_NODE": me.node}, self._wait,
@@ -46,8 +47,7 @@ class Worker:
         self._signs = [Glance(self.directory), Glance(jar.workers)]
         self._markers = orders.Markers(False, False, False, None)
         self._is_told = False
-        self._looked_at = self._beat_at = float("-inf")
-        self._clock_offset = time.time() - time.monotonic()
+        self._looked_at = float("-inf")
         self._idle_exit: float | None = None
         self._idle_since: float | None = None
         self._pause = 1.0
@@ -57,7 +57,7 @@ class Worker:
     def run(self, idle_exit: float | None = None) -> str:
         """Work until told to end; STOPPED, RENEWED, IDLE (after `idle_exit` seconds without a job) or FENCED."""
         self._idle_exit = idle_exit
-        self._beat()
+        self.beat.touch()
         try:
             while True:
                 try:
@@ -112,8 +112,9 @@ class Worker:
             return
         # Until they have been read, whatever happens.
         self._is_told = True
+        now = self.beat.fresh_now()
         for sign in self._signs:
-            sign.about_to_list(self._server_now())
+            sign.about_to_list(now)
         before, self._markers = self._markers, orders.read(self.jar, self.name, self.me.node)
         self._is_told = False
         if self._markers != before:
@@ -166,7 +167,7 @@ class Worker:
     def _claim(self, shelf: Shelf, place: Place) -> bool:
         result = None
         try:
-            result = self.attempts.claim(place, self._server_now())
+            result = self.attempts.claim(place, self.beat.server_now())
         finally:
             if result != WON:
                 # NFS: "gone" may be a cached answer; and what a full disk has prevented is still there to be had.
@@ -180,20 +181,19 @@ class Worker:
 
     def _list(self, shelves: list[Shelf]) -> None:
         if shelves:
-            self._beat()
             self.journal.rotate()
         for shelf in shelves:
             # Armed before the listing, so that nothing can slip in between.
             shelf.watched = self.bell.watch.once(shelf.directory)
-            shelf.list(self._server_now())
+            shelf.list(self.beat.fresh_now())
 
     def _found(self) -> Place | None:
         """A job that is in claims/ although no claim was seen to succeed."""
-        place = self._own.find(self.attempts.categories, self._server_now())
+        place = self._own.find(self.attempts.categories, self.beat.fresh_now)
         if place:
             # NFS: the rename came late, or its success was reported as a failure.
             self.log.say(f"found {place.name} in claims/")
-            self.attempts.adopt(place, self._server_now())
+            self.attempts.adopt(place, self.beat.server_now())
         return place
 
     def _perform(self, place: Place) -> None:
@@ -247,7 +247,7 @@ class Worker:
     def _sleep(self, seconds: float, is_deaf: bool = False) -> None:
         """Sleep between jobs, for `seconds` or until what it looks for happens; `is_deaf`: it looks for markers."""
         self.runner.leave_scratch()
-        self._beat()
+        self.beat.touch()
         dues = [sign.due() for sign in self._signs]
         until = min(time.monotonic() + min([seconds, *(due for due in dues if due is not None)]), self._idle_end())
         while not self.bell.requests_to_end and time.monotonic() < until:
@@ -259,11 +259,10 @@ class Worker:
     def _wait(self, seconds: float) -> None:
         """Sleep, keeping the journal's promise of a second and the beat's of a minute."""
         due = self.journal.due()
-        self.bell.wait(min(seconds, BEAT if due is None else due))
+        self.bell.wait(min(seconds, INTERVAL if due is None else due))
         if due is not None and self.journal.due() == 0.0:
             self._sync_journal(seconds)
-        if time.monotonic() - self._beat_at >= BEAT:
-            self._beat()
+        self.beat.keep()
 
     def _sync_journal(self, patience: float) -> None:
         try:
@@ -273,25 +272,11 @@ class Worker:
             self.log.say(f"the journal is not on the disk: {error}")
             self.bell.wait(min(patience, 1.0))
 
-    def _be_patient(self, error: OSError, seconds: float) -> None:
+    def _be_patient(self, error: Exception, seconds: float) -> None:
         if self.bell.requests_to_end > 1:
             raise error
         self.bell.wait(seconds)
-        self._beat()
-
-    def _beat(self) -> None:
-        """Say that this worker lives, and learn the file server's time."""
-        path = os.path.join(self.directory, "beat")
-        self._beat_at = time.monotonic()
-        try:
-            fsops.touch(path)
-            self._clock_offset = os.stat(path).st_mtime - self._beat_at
-        except OSError as error:
-            # Nobody is declared dead for want of a beat, and a job may be running.
-            self.log.say(f"no beat: {error}")
-
-    def _server_now(self) -> float:
-        return time.monotonic() + self._clock_offset
+        self.beat.touch()
 
 
 def _spread(seconds: float) -> float:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from jobjar import claiming, fsops, jobname, states, submission
+from jobjar import claiming, fsops, glance, jobname, states, submission
 from support import jars, processes, workers
 
 
@@ -160,14 +160,14 @@ def test_a_worker_that_is_told_when_to_look_again_is_never_told_too_early(jar, m
 
 
 def test_an_unchanged_directory_is_listed_again_only_once_after_it_was_changed(jar, monkeypatch):
-    glance = claiming.Glance(jar.unclaimed)
-    glance.about_to_list(time.time())
-    assert not glance.needs_listing() and claiming.RACY < (glance.due() or 0) <= claiming.AGAIN_AFTER
-    later = time.monotonic() + claiming.AGAIN_AFTER
+    look = glance.Glance(jar.unclaimed)
+    look.about_to_list(time.time())
+    assert not look.needs_listing() and glance.RACY < (look.due() or 0) <= glance.AGAIN_AFTER
+    later = time.monotonic() + glance.AGAIN_AFTER
     monkeypatch.setattr(time, "monotonic", lambda: later)
-    assert glance.needs_listing() and glance.due() == 0
-    glance.about_to_list(time.time() + claiming.RACY)
-    assert not glance.needs_listing() and glance.due() is None
+    assert look.needs_listing() and look.due() == 0
+    look.about_to_list(time.time() + glance.RACY)
+    assert not look.needs_listing() and look.due() is None
 
 
 def test_a_category_is_hinted_by_the_directory_that_is_watched_for_it(jar):

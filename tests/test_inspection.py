@@ -231,10 +231,12 @@ def test_what_is_forgotten_in_limbo_is_found(jar, aged):
     os.mkdir(f"{jar.limbo}/{draft}")
     for name in (".cleaned.a.0", "old", f".now.{os.uname().nodename}.{dead.pid}", ".probe.rain.5"):
         jars.write(f"{jar.limbo}/{name}", "")
-    jars.write(f"{jar.completed}/.probe.rain.5", "")
+    for directory in (jar.completed, jar.failed, jar.logs):
+        jars.write(f"{directory}/.probe.rain.5", "")
     assert found(jar) == {("untidy", "left-over", "limbo/.cleaned.a.0"), ("person", "old-draft", "limbo/old"),
                           ("untidy", "clock", f"limbo/.now.{os.uname().nodename}.{dead.pid}"),
                           ("untidy", "probe", "limbo/.probe.rain.5"), ("untidy", "probe", "completed/.probe.rain.5"),
+                          ("untidy", "probe", "failed/.probe.rain.5"), ("untidy", "probe", "logs/.probe.rain.5"),
                           ("untidy", "left-over", f"limbo/{draft}")}
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from jobjar import blame, census, claiming, fitness, fslook, fsops, journal, layout, node, orders, process, worker
+from jobjar import beat, blame, census, claiming, fitness, fslook, fsops, glance, journal, layout, node, orders, process, worker
 from support import jars, processes, workers
 
 
@@ -364,7 +364,7 @@ def looks(record):
 
 def test_the_beat_advances_while_a_long_job_runs(jar):
     def often():
-        worker.BEAT = 0.2
+        worker.INTERVAL = beat.INTERVAL = 0.2
     workers.place(jar, "x", "sleep 60")
     with workers.working(jar, before=often, JJ_ORDER_TIME="60") as w:
         processes.until(lambda: os.path.exists(w.scratch))
@@ -559,14 +559,14 @@ def test_a_job_that_a_full_disk_kept_from_starting_runs_when_there_is_room_and_n
 def test_a_start_that_fails_while_its_directory_cannot_even_be_listed_is_the_node_s_fault(jar):
     def install():
         break_starts(errno.EMFILE)()
-        was = blame.fslook.names
+        was = blame.fslook.names_uncached
 
         def names(directory):
             # As soon as a start has failed, until it has been judged.
             if sys._getframe(1).f_code.co_name == "of_start":
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), directory)
             return was(directory)
-        blame.fslook.names = names
+        blame.fslook.names_uncached = names
     workers.place(jar, "x")
     with workers.working(jar, before=install) as w:
         processes.until(lambda: os.path.exists(w.path(layout.PAUSE)))
@@ -683,7 +683,7 @@ def test_a_late_find_that_a_full_disk_keeps_waiting_is_run_when_there_is_room(ja
     def install():
         fail(2, errno.ENOSPC, "append")()
         # Nothing is listed twice because of its age.
-        claiming.RACY = -1.0
+        glance.RACY = -1.0
     with workers.working(jar, JJ_PAUSE_TIME="0.2", before=install) as w:
         processes.until(w.is_idle)
         late = jars.write(os.path.join(jar.limbo, "late"), "#!/bin/sh\n")

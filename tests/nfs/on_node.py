@@ -14,7 +14,7 @@ sys.path[:0] = [os.path.dirname(os.path.dirname(HERE)), HERE]
 
 import proof  # noqa: E402
 
-from jobjar import claiming, fslook, fsops, layout, node, registration, states, submission  # noqa: E402
+from jobjar import claiming, fslook, fsops, glance, layout, node, registration, states, submission  # noqa: E402
 
 BATCH = 100
 # An adversary adds the second file so many seconds after the first at the latest: about a tick of the server's clock.
@@ -146,7 +146,7 @@ def look(directory, lanes, rounds, deadline, rule):
     # What spares the server would let few looks fall between two changes.
     claiming.LOOK_AGAIN_AFTER = claiming.RENEW_AFTER = claiming.COST_FACTOR = 0.0
     if rule == "without":
-        claiming.RACY = float("-inf")
+        glance.RACY = float("-inf")
     jar, first, second, between = jar_in(directory), {}, {}, set()
     shelves = [claiming.Shelf(jar, f"lane{lane}") for lane in range(int(lanes))]
     clock = Clock(os.path.join(directory, f"beat-{os.getpid()}"))
