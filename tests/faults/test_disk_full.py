@@ -119,6 +119,7 @@ class Round:
         self.jobs: dict[str, str] = {}
         self.wrong: list[str] = []
         self.counts = collections.Counter()
+        self.started: list[subprocess.Popen] = []
 
     def play(self, points: invariants.Points, what: str) -> None:
         """Play it to its end and note what went wrong."""
@@ -133,9 +134,12 @@ class Round:
                 self._submit_some(2)
                 self._await(staff)
                 self._stop(staff)
+                self._see_the_programs_end()
             finally:
                 for handle in staff:
                     workers._end(handle)
+                for process in self.started:
+                    process.kill()
             self._judge()
             self.counts.update({"jobs": len(self.jobs), "blocked": sum(one.log().count("goes on") for one in staff)})
         # One write, for other rounds are played at the same time.
@@ -202,9 +206,8 @@ class Round:
             self.wrong.append(f"submit_job ended with {code} and said {out!r} {err!r}")
         env = processes.environment(JJ_NODE="meadow", JJ_MIN_FREE="0")
         words = ("--home", self.jar.home, "--foreground", "--idle-exit", "0")
-        code, out, err = programs.run("start_worker", *words, env=env)
-        if code and self._is_odd(code):
-            self.wrong.append(f"start_worker ended with {code} and said {out!r} {err!r}")
+        # Once it has registered it waits for room as others do.
+        self.started.append(programs.start("start_worker", *words, env=env))
 
     def _is_odd(self, code: int) -> bool:
         """Whether a program has ended otherwise than it should on a full disk; it is counted if not."""
@@ -228,6 +231,12 @@ class Round:
             handle.signal(signal.SIGTERM)
             if handle.wait():
                 self.wrong.append(f"{handle.name} did not leave in order: {handle.log()}")
+
+    def _see_the_programs_end(self) -> None:
+        for process in self.started:
+            code, out, err = processes.finish(process)
+            if code and self._is_odd(code):
+                self.wrong.append(f"start_worker ended with {code} and said {out!r} {err!r}")
 
     def _judge(self) -> None:
         tree = jars.tree(self.jar)
@@ -265,7 +274,7 @@ class Round:
             self.wrong.append(f"FORMAT says {tree['FORMAT']!r}, notes/ has {os.listdir(self.jar.notes)}")
         for path, text in tree.items():
             top, _, rest = path.partition("/")
-            if top == "logs" and not text:
+            if top == "logs" and rest and not text:
                 self.wrong.append(f"{path} is empty")
             if top == "workers" and "/" not in rest or rest.endswith("/PAUSE"):
                 self.wrong.append(f"{path} is left")
