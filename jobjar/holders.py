@@ -20,6 +20,9 @@ def find(seen: Inventory, me: Identity) -> Iterator[Finding]:
     common = {entry.name for entry in seen.workers}
     known = {worker.name: worker for worker in staff.look(seen.jar, me, common, time.time(), [])}
     for name in seen.staff:
+        if seen.is_closed(seen.jar.worker(name)):
+            # That nobody can look into it is said elsewhere.
+            continue
         if name in known and seen.owns(name):
             yield from _worker(seen, me, known[name])
         elif seen.owns(name):

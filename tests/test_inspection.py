@@ -10,7 +10,8 @@ import time
 import pytest
 from support import jars, nodes, processes, workers
 
-from jobjar import findings, inspection, leavings, node, notes, registration, reservation
+from jobjar import (findings, inspection, inventory, leavings, node, notes, process, registration, reservation,
+                    whereabouts)
 from jobjar.journal import Journal
 from jobjar.layout import Place
 from jobjar.nodelock import only_one
@@ -113,12 +114,27 @@ def test_what_living_processes_have_is_theirs(jar):
     os.mkdir(f"{jar.limbo}/.{node.owner(ME)}.{node.nonce(ME)}")
     os.symlink("reserved:snow.5:other-1", f"{jar.held}/.c.0")
     os.symlink(text_of(HIDDEN), f"{jar.held}/.d.0")
+    with workers.working(jar) as worker:
+        # It has only just come into being.
+        jars.write(f"{jar.limbo}/.probe.{worker.name}", "")
+        assert found(jar) == set()
+        os.unlink(f"{jar.limbo}/.probe.{worker.name}")
+    os.mkdir(f"{jar.limbo}/.check.{node.owner(ME)}.{node.nonce(ME)}")
     jars.write(f"{jar.limbo}/draft", "being written")
     jars.write(f"{jar.limbo}/.now.{os.uname().nodename}.{os.getpid()}", "")
     assert found(jar) == set()
 
 
 # Where the jobs are.
+
+
+def test_a_job_that_moves_on_while_it_is_looked_for_is_in_one_place(jar):
+    jars.put(jar, Place("held", None, "a.0"))
+    os.link(f"{jar.held}/a.0", f"{jar.unclaimed}/a.0")
+    seen = inventory.Inventory(jar)
+    assert len(list(seen.jobs())) == 2
+    os.unlink(f"{jar.held}/a.0")
+    assert list(whereabouts.find(seen)) == []
 
 
 def test_a_file_in_two_places_is_found(jar):
@@ -249,10 +265,12 @@ def dead(jar):
 
 
 def test_a_dead_worker_is_found(jar, dead):
+    os.close(process.open_lock(process.lock_of(dead.nonce)))
     assert found(jar) == {("untidy", "stranded", f"workers/{dead.name}")}
     dead.claim()
     assert found(jar) == {("threat", "stranded", f"workers/{dead.name}")}
     assert "dead, with 1 job: `recover_stranded`" in says(jar)
+    os.unlink(process.lock_of(dead.nonce))
 
 
 def test_a_dead_worker_of_another_user_is_for_that_user(jar):
@@ -270,10 +288,12 @@ def test_a_recovery_at_work_is_no_finding_and_one_that_died_is(jar, dead):
     assert found(jar) == {("threat", "stranded", f"workers/{dead.name}")}
 
 
-def test_a_fenced_worker_of_another_node_is_found_when_that_was_long_ago(jar, aged):
+def test_a_fenced_worker_of_another_node_is_found_when_that_was_long_ago(jar, monkeypatch):
     dead = nodes.Dead(jar, nodes.dead_identity("snow"))
     dead.claim()
     os.rename(dead.claims, f"{dead.directory}/recovering.other-1")
+    assert found(jar) == set()
+    monkeypatch.setattr(leavings, "OLD", -1.0)
     assert found(jar) == {("threat", "fenced", f"workers/{dead.name}")}
     assert "--node snow --dead" in says(jar)
 
@@ -363,7 +383,9 @@ def test_a_job_without_an_end_line_is_worth_knowing(jar):
     os.rename(jar.worker("rain.1"), jar.worker("rain.1.old-x"))
     os.rename(f"{jar.worker('rain.1.old-x')}/journal", f"{jar.worker('rain.1.old-x')}/journal.1")
     assert found(jar) == set()
+    # Under another name it is known by its inode, and as a copy, for which that is another one, by its name.
     os.rename(f"{jar.completed}/a.0", f"{jar.completed}/b.0")
+    jars.put(jar, Place("completed", None, "a.0"))
     assert found(jar) == set()
     jars.put(jar, Place("completed", None, "c.0"))
     assert found(jar) == {("information", "no-end-line", "completed/c.0")}
@@ -415,9 +437,12 @@ def test_directories_that_are_closed_to_their_user_are_found():
     user = NOBODY if os.geteuid() == 0 else os.geteuid()
     with tempfile.TemporaryDirectory() as top:
         jar = jars.make(f"{top}/jar")
+        jars.worker(jar, "snow.5")
+        os.symlink("../workers/snow.5/claims/a.0", f"{jar.claimed}/a.0")
         for directory, _, files in os.walk(top):
             for path in (directory, *(os.path.join(directory, name) for name in files)):
-                os.chown(path, user, -1)
+                os.chown(path, user, -1, follow_symlinks=False)
+        os.chmod(jar.worker("snow.5"), 0o400)
         os.chmod(jar.logs, 0)
         os.chmod(jar.held, 0o500)
         report = os.memfd_create("report")
@@ -429,8 +454,10 @@ def test_directories_that_are_closed_to_their_user_are_found():
         assert os.waitpid(child, 0)[1] == 0
         told = {tuple(finding) for finding in json.loads(os.pread(report, 1 << 16, 0))}
         os.close(report)
-        os.chmod(jar.logs, 0o700)
-    assert told == {("person", "closed", "logs"), ("person", "closed", "held")}
+        for directory in (jar.logs, jar.worker("snow.5")):
+            os.chmod(directory, 0o700)
+    # What the link in claimed/ leads to is out of sight, and so nothing is said about it.
+    assert told == {("person", "closed", path) for path in ("logs", "held", "workers/snow.5")}
 
 
 def test_directories_on_other_file_systems_are_found(jar, tmp_path):

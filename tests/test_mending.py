@@ -79,6 +79,10 @@ def test_what_is_of_a_time_before_a_reboot_is_withdrawn(jar):
     old_link(text, f"{jar.held}/LINUX/.b.0")
     old_link(text, f"{jar.limbo}/.aside.x.1.1")
     draft_of(REBOOTED, jar)
+    check = f"{jar.limbo}/.check.{node.owner(REBOOTED)}.{node.nonce(REBOOTED)}"
+    os.mkdir(check)
+    for path in (check, jars.write(f"{check}.offer", "")):
+        os.utime(path, (LONG_AGO, LONG_AGO))
     assert mend(jar) == ([], [])
     assert inspection.inspect(jar, ME) == []
     assert not os.listdir(jar.limbo) and not os.listdir(jar.completed) and not os.listdir(jar.failed)
@@ -143,6 +147,8 @@ def test_what_is_provably_nobodys_is_removed(jar):
     for directory in (jar.limbo, jar.completed):
         jars.write(f"{directory}/.probe.rain.5", "")
     jars.write(f"{jar.limbo}/.now.{os.uname().nodename}.{NO_PID}", "")
+    gone = nodes.dead_identity()
+    os.mkdir(f"{jar.limbo}/.check.{node.owner(gone)}.{node.nonce(gone)}")
     dead = nodes.Dead(jar)
     registration.leave(jar, dead.name)
     os.close(process.open_lock(process.lock_of(dead.nonce)))
