@@ -12,7 +12,7 @@ sys.path.insert(0, TOP)
 from support import figures as published  # noqa: E402
 from support import invariants, jars, lanes, processes  # noqa: E402
 
-from jobjar import layout  # noqa: E402
+from jobjar import layout, process  # noqa: E402
 
 JAR_OF_THE_CHECKOUT = [os.path.join(TOP, name) for name in (*layout.DIRECTORIES, "workers", "FORMAT")]
 
@@ -91,6 +91,15 @@ def workplace():
     """A directory for jars by the thousand, in memory where that is possible."""
     with jars.workplace() as path:
         yield path
+
+
+@pytest.fixture
+def own_local(workplace, monkeypatch):
+    """A node-local directory that the workers and recoveries forked by this test share with no other test's."""
+    path = os.path.join(workplace, "local")
+    os.makedirs(path, 0o700, exist_ok=True)
+    monkeypatch.setattr(process, "local_directory", lambda: path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -7,26 +7,21 @@ of its own, which is looked at when everybody has left.
 import os
 import random
 import shutil
-import sys
 import time
 from collections import Counter
 
 import pytest
 from support import soak, workers
 
-from jobjar import findings, inspection, node, process
+from jobjar import findings, inspection, node
 
 # (rounds, jobs in each, kills in each)
 SHORT, FULL = (1, 1500, 150), (20, 5000, 505)
 
 
 @pytest.mark.skipif(not shutil.which("flock"), reason="no flock: install util-linux")
-def test_whoever_is_killed_at_any_moment_each_job_is_run_and_none_twice(workplace, full, seed, figures,
-                                                                        monkeypatch):
-    # Those who are killed here share one lock, which is not that of the other tests' recoveries.
-    local = os.path.join(workplace, "local")
-    os.mkdir(local, 0o700)
-    monkeypatch.setattr(process, "local_directory", lambda: local)
+def test_whoever_is_killed_at_any_moment_each_job_is_run_and_none_twice(workplace, own_local, full, seed, figures,
+                                                                        capfd):
     rounds, jobs, kills = FULL if full else SHORT
     began, killed, again = time.monotonic(), Counter(), 0
     for number in range(rounds):
@@ -40,8 +35,9 @@ def test_whoever_is_killed_at_any_moment_each_job_is_run_and_none_twice(workplac
         killed, again = killed + one.kills, again + more
         shutil.rmtree(os.path.dirname(one.jar.home))
         if full:
-            print(f"soak: round {number + 1} of {rounds}, {killed.total()} kills, {again} runs repeated,"
-                  f" {time.monotonic() - began:.0f} s", file=sys.__stderr__, flush=True)
+            with capfd.disabled():
+                print(f"soak: round {number + 1} of {rounds}, {killed.total()} kills, {again} runs repeated,"
+                      f" {time.monotonic() - began:.0f} s", flush=True)
     seconds = time.monotonic() - began
     assert killed.total() >= 0.9 * rounds * kills and killed["worker"] >= again
     figures(f"{rounds * jobs} jobs, {killed['worker']} workers, {killed['recovery']} recoveries and {killed['check']}"

@@ -40,9 +40,8 @@ class Soak:
 
     def __init__(self, top: str, jobs: int, kills: int, chance: random.Random) -> None:
         self.jobs, self.chance, self.kills_wanted = jobs, chance, kills
-        self.runs, self.local = os.path.join(top, "runs"), os.path.join(top, "local")
-        for path in (self.runs, self.local):
-            os.makedirs(path, mode=0o700)
+        self.runs = os.path.join(top, "runs")
+        os.makedirs(self.runs)
         self.jar = jars.make(os.path.join(top, "jar"))
         self.settings = workers.settings(self.jar, JJ_MAX_ATTEMPTS="1000", JJ_MAX_WORKERS=str(WORKERS))
         self.kinds = {f"w{number}": self._kind() for number in range(jobs)}
@@ -172,10 +171,10 @@ class Soak:
         self._end()
 
     def _end(self) -> None:
-        for pid, role in self.living().items():
-            if role == "worker":
-                os.kill(pid, signal.SIGTERM)
+        # Signals would miss those whom a check is just starting.
+        marker = jars.write(os.path.join(self.jar.workers, layout.STOP_ALL), "")
         processes.until(lambda: self.reap() or not process.children(), "the end of all", 60.0)
+        os.remove(marker)
         given = {"JJ_HOME": self.jar.home, "JJ_NODE": workers.NODE, "JJ_MAX_ATTEMPTS": "1000"}
         for _ in range(3):
             program = programs.start("recover_stranded", env=processes.environment(**given))
