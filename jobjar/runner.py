@@ -87,7 +87,7 @@ class Runner:
                 process.MARKER: attempt}
 
     def _start(self, path: str, environment: dict[str, str], quit: Callable[[], bool]) -> int:
-        deadline = time.monotonic() + BUSY_TEXT
+        deadline, was_seen = time.monotonic() + BUSY_TEXT, False
         while True:
             try:
                 return process.start([path], environment, self.output, self._lock)
@@ -96,7 +96,11 @@ class Runner:
                     # A text without #! is run by the shell, as shells themselves do.
                     return process.start(["/bin/sh", path], environment, self.output, self._lock)
                 # RACE: somebody still has the file open for writing: a `cp` straight into unclaimed/.
-                may_pass = error.errno == errno.ETXTBSY or blame.is_hidden(error, path)
+                may_pass = error.errno == errno.ETXTBSY
+                if error.errno in (errno.ENOENT, errno.ESTALE):
+                    # NFS: looking for it renews what the cache knows, so only the next "no" is about the interpreter.
+                    is_hidden = blame.is_hidden(error, path)
+                    may_pass, was_seen = is_hidden or not was_seen, not is_hidden
                 if not may_pass or time.monotonic() > deadline or quit():
                     raise
                 self._wait(0.05)
