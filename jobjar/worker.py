@@ -125,10 +125,7 @@ class Worker:
         """A job that is this worker's now; None after a sleep, because of a pause or because there is none."""
         if self._markers.pause:
             return self._wait_out(self.settings.pause_time)
-        if self.faults.pauses():
-            self._is_told = True
-            return self._wait_out(min(self.settings.pause_time, fitness.LOOK_FOR_ROOM))
-        if self.room.is_short():
+        if self.faults.pauses() or self.room.is_short():
             return self._wait_out(min(self.settings.pause_time, fitness.LOOK_FOR_ROOM))
         place = self._next()
         if place is None and not self.queue.has_candidates():
@@ -218,11 +215,11 @@ class Worker:
     def _recover_from(self, place: Place, why: str) -> None:
         """After a job that this node could not start: give the node time, and other jobs and workers their turn."""
         rest, leave = self.faults.count(place, why)
-        # Whatever its directory's mtime says, there may be a marker of its own making.
-        self._is_told = True
         self.queue.pass_over(place, leave)
         if rest:
             self._wait_out(rest)
+        # Whatever its directory's mtime says, there may be a marker of its own making.
+        self._is_told = True
 
     def _tick(self, ran: float) -> float:
         """Called while a job runs: look at the markers, say that the worker lives."""

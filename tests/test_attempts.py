@@ -6,8 +6,9 @@ import signal
 
 import pytest
 
-from jobjar import fsops, journal, layout, notes, reservation
+from jobjar import attempts, fsops, journal, layout, notes, process, reservation, runner, worker
 from support import jars, processes, workers
+from test_worker import be_quick
 
 
 def test_the_job_is_in_claims_while_it_runs_and_linked_in_claimed(jar):
@@ -139,7 +140,6 @@ def test_a_job_whose_end_cannot_be_recorded_is_neither_lost_nor_run_again(jar, t
             return was(*arguments)
         setattr(fsops, name, full)
 
-        from jobjar import worker
         worker.Worker._be_patient = lambda self, error, seconds: os.close(os.open(
             tmp_path / f"waited-{len(os.listdir(tmp_path))}", os.O_CREAT))
     workers.place(jar, "x", f"echo printed; echo ran >>{tmp_path}/ran; exit 7")
@@ -149,6 +149,48 @@ def test_a_job_whose_end_cannot_be_recorded_is_neither_lost_nor_run_again(jar, t
     assert w.log().count("blocked") == w.log().count("goes on") == 1
     assert os.listdir(jar.completed) == os.listdir(jar.failed) == os.listdir(jar.logs) == ["x"]
     assert [line["exit"] for line in w.ends()] == [7] and os.listdir(jar.claimed) == []
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE])
+def test_a_job_that_cannot_be_looked_at_after_its_end_is_recorded_when_it_can_be(jar, code):
+    def install():
+        was, left = attempts._status, [1, 2]
+
+        def status(path):
+            if left:
+                left.pop()
+                raise OSError(code, os.strerror(code), path)
+            return was(path)
+        attempts._status = status
+        worker.Worker._be_patient = lambda self, error, seconds: None
+    workers.place(jar, "x", "exit 3")
+    w = workers.drain(jar, before=install)
+    assert [(line["n"], line["exit"]) for line in w.ends()] == [("x", 3)] and w.log().count("blocked:") == 1
+
+
+def test_output_that_cannot_be_looked_at_does_not_end_a_worker_that_gives_a_job_back(jar):
+    def install():
+        was, left = runner.Runner.has_output, [1]
+
+        def has_output(self):
+            if left:
+                left.pop()
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return was(self)
+        runner.Runner.has_output = has_output
+        worker.Worker._be_patient = lambda self, error, seconds: None
+        start, faults = process.start, [1]
+
+        def fail_once(*arguments):
+            if faults:
+                faults.pop()
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+            return start(*arguments)
+        process.start = fail_once
+        be_quick()
+    workers.place(jar, "x")
+    w = workers.drain(jar, before=install, idle_exit=0.5)
+    assert os.listdir(jar.completed) == ["x"] and "goes on" in w.log()
 
 
 def test_a_step_that_is_repeated_keeps_the_name_that_was_found_before(jar):

@@ -631,7 +631,8 @@ def test_a_blocked_worker_stops_pauses_and_leaves_as_others_do(jar, free):
 def test_a_blocked_worker_looks_again_every_few_seconds_even_if_it_pauses_for_an_hour(jar, free):
     def hurry():
         pretend(free)()
-        fitness.LOOK_FOR_ROOM = 0.05
+        # Nothing is listed twice because of its age.
+        fitness.LOOK_FOR_ROOM, claiming.RACY = 0.05, -1.0
     workers.place(jar, "x")
     with workers.working(jar, JJ_PAUSE_TIME="1h", JJ_MIN_FREE="4K", before=hurry) as w:
         processes.until(lambda: "blocked:" in w.log())
@@ -670,13 +671,43 @@ def fail(times, code, name, among=""):
     return install
 
 
-def test_a_claim_that_a_full_disk_prevented_is_made_when_there_is_room(jar):
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENOTCONN])
+def test_a_claim_that_a_full_disk_or_a_sick_node_prevented_is_made_when_that_is_over(jar, code):
     """Nothing else changes in the queue, so nobody would ever say again that the job is there."""
     workers.place(jar, "x")
     os.utime(jar.unclaimed, (1, 1))
-    with workers.working(jar, JJ_PAUSE_TIME="0.2", before=fail(3, errno.ENOSPC, "append")) as w:
+    # The second time it is what the log should say.
+    with workers.working(jar, JJ_PAUSE_TIME="0.05", before=lambda: (fail(3, code, "append")(), be_quick())) as w:
         processes.until(is_completed(jar, "x"), deadline=5)
-    assert "blocked" in w.log()
+        processes.until(lambda: "goes on after having been blocked" in w.log())
+    assert w.log().count("goes on") == 1
+
+
+def test_a_claim_of_a_file_that_another_worker_has_taken_is_no_trouble_of_the_node(jar):
+    def lose():
+        was, left = fsops.claim, [1]
+        fsops.claim = lambda *paths: errno.ESTALE if left and left.pop() else was(*paths)
+    workers.place(jar, "x")
+    with workers.working(jar, JJ_PAUSE_TIME="0.05", before=lambda: (lose(), be_quick())) as w:
+        processes.until(is_completed(jar, "x"))
+    assert "blocked" not in w.log()
+
+
+def test_a_worker_that_waits_for_its_node_is_not_woken_by_the_job_that_it_gave_back(jar):
+    """A tight loop otherwise: the put back changes the very directory that wakes it."""
+    def install():
+        break_starts(errno.ENOMEM)()
+        fitness.REST, fitness.TRY_AGAIN = 3600.0, 0.0
+    workers.place(jar, "x")
+    with workers.working(jar, before=install) as w:
+        processes.until(lambda: "requeue" in [line["e"] for line in w.journal()])
+        processes.until(w.is_idle)
+        beat = os.stat(w.path("beat")).st_mtime_ns
+        workers.place(jar, "y")
+        time.sleep(0.2)
+        assert os.stat(w.path("beat")).st_mtime_ns == beat and len(w.journal()) == 2
+        touch(w.directory, layout.STOP)
+        assert w.wait() == 0
 
 
 def test_a_late_find_that_a_full_disk_keeps_waiting_is_run_when_there_is_room(jar):
