@@ -4,13 +4,16 @@ import os
 import time
 from collections.abc import Iterator
 
-from jobjar import layout, leavings, leftovers, node, process, registration, staff
+from jobjar import fslook, layout, leavings, leftovers, node, process, registration, staff
 from jobjar.findings import INFORMATION, PERSON, THREAT, UNTIDY, Finding
 from jobjar.fslook import DIRECTORY
 from jobjar.inventory import Inventory, Seen, is_holder
 from jobjar.layout import RECOVERING
 from jobjar.node import Identity
 from jobjar.staff import Worker
+
+# Seconds that a server in trouble may need to take down the end of a job, by this computer's clock.
+SETTLED = 60.0
 
 _MARKERS = (layout.STOP_ALL, layout.PAUSE_ALL)
 
@@ -88,7 +91,9 @@ def _living(seen: Inventory, worker: Worker, held: list[Seen]) -> Iterator[Findi
     """A living worker of this node: does it run what it has?"""
     first, log = seen.jar.path(held[0].place), os.path.join(seen.jar.worker(worker.name), "log")
     proof = tuple(job.ino for job in held)
-    if not process.has_children(worker.pid):
+    # A worker that has just written down how a job ended may wait for the disk for a while before it moves it.
+    written = fslook.mtime(seen.jar.worker(worker.name), "journal")
+    if not process.has_children(worker.pid) and written is not None and time.time() - written > SETTLED:
         yield Finding(PERSON, "not-run", first, "its worker lives and runs nothing: it is paused, or cannot write down"
                       f" how the job has ended; {log} may say why", proof)
     elif len(held) > 1:

@@ -326,6 +326,8 @@ def test_a_job_that_its_living_worker_does_not_run_is_found(jar):
         jars.write(f"{jar.worker(worker.name)}/PAUSE", "")
         processes.until(worker.is_idle)
         jars.write(f"{worker.claims}/a.0", "#!/bin/sh\n")
+        assert found(jar) == set()
+        os.utime(worker.path("journal"), (1, 1))
         assert found(jar) == {("person", "not-run", f"workers/{worker.name}/claims/a.0")}
         os.unlink(f"{worker.claims}/a.0")
 

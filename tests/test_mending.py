@@ -111,11 +111,13 @@ def test_the_reservation_of_a_worker_from_before_a_reboot_that_has_jobs_is_its_r
     dead = nodes.Dead(jar, nodes.dead_identity(boot="0" * 36))
     dead.claim()
     path = old_link(reservation.text(dead.name, f"{dead.nonce}-1"), f"{jar.completed}/a.0")
+    os.close(process.open_lock(process.lock_of(dead.nonce)))
     # Its beat is young: a computer cloned from this one may be alive.
     (said,) = mend(jar).left
-    assert dead.name in said and os.path.islink(path)
+    assert dead.name in said and os.path.islink(path) and os.path.exists(process.lock_of(dead.nonce))
     os.utime(f"{dead.directory}/beat", (LONG_AGO, LONG_AGO))
     assert mend(jar).jobs == [("recover", None, "a.0")] and not os.path.islink(path)
+    assert not os.path.exists(process.lock_of(dead.nonce))
 
 
 def test_a_caught_file_goes_to_held_with_a_note_that_says_where_it_was(jar):
