@@ -135,6 +135,12 @@ def test_two_caught_files_get_two_names(jar):
     assert len(mend(jar).jobs) == len(os.listdir(jar.held)) == 2
 
 
+def test_a_caught_file_that_somebody_takes_away_meanwhile_is_not_reported_as_rescued(jar, monkeypatch):
+    path = caught(jar)
+    monkeypatch.setattr(notes, "add", lambda *_, **__: os.unlink(path))
+    assert mend(jar) == ([], []) and not os.listdir(jar.held)
+
+
 @pytest.mark.parametrize("of, pid", [("rain", os.getpid()), ("snow", NO_PID)])
 def test_a_file_that_a_living_process_may_be_dealing_with_is_left(jar, of, pid, monkeypatch):
     path = caught(jar, of, pid)
