@@ -19,10 +19,14 @@ KINDS = ("symlink", "mkdir", "create")
 BETWEEN, PAUSE, LEAD = 0.15, 0.02, 0.3
 # How long the partner's changes are watched for, in patiences: the usual caches last just as long as one.
 WATCH = 1.25
+# When the race for files should be over, and how far away no agreed moment is, s.
+RACE, FAR = 1.0, 120.0
 # What is added to the lateness that was seen, s, for the next may be a little later.
 MARGIN = 0.1
 # How long a trial of the racy listing is watched, and how long until a listing must show what happened in it, s.
 TRIAL_PATIENCE, SETTLE = 0.5, 1.0
+# Listings that are later than this, s, are stale for another reason.
+HOPELESS = 1.0
 LONG_AGO = 1_000_000_000
 
 
@@ -40,13 +44,16 @@ def _account(talk: Talk, ahead: float) -> dict:
     _prepare(mine, talk.leads)
     account = {"node": talk.room.node, "boot": node.boot_id(), "clock": ahead}
     talk.exchange("prepared")
+    begun = time.monotonic()
     account.update(_visibility(talk, ahead))
-    # A partner that has seen everything may wait for one that has not.
-    lag = max(_lag(account), talk.exchange("lag", _lag(account), (1 + WATCH) * talk.patience))
+    # Who has seen everything waits for one that has not, which may go on watching for as long as this.
+    rest = WATCH * talk.patience - (time.monotonic() - begun)
+    lag = max(_lag(account), talk.exchange("lag", _lag(account), max(0.0, rest) + talk.patience))
     account["racy"] = _racy(talk, ahead, lag)
     leader = mine if talk.leads else talk.partner
-    _begin(talk, "race", ahead, lag)
+    start = _begin(talk, "race", ahead, lag)
     account["race"] = _race(leader, mine)
+    _wait_until(start + RACE, ahead)
     account["exclusive"] = {kind: _exclusive(leader, mine, kind) for kind in KINDS}
     account["flock"] = _flock(talk, leader)
     # Having spoken of locks, both have run the race.
@@ -76,12 +83,17 @@ def _make(*parts: str) -> None:
     fsops.create(os.path.join(*parts), b"", 0o644, synced=False)
 
 
-def _begin(talk: Talk, word: str, ahead: float, lag: float) -> None:
-    """Come to an agreement on a moment, and wait for it."""
+def _begin(talk: Talk, word: str, ahead: float, lag: float) -> float:
+    """Come to an agreement on a moment, and wait for it; it is returned."""
     start = time.time() - ahead + LEAD + lag
     start = max(start, talk.exchange(f"begin {word}", start, talk.patience + lag))
-    # No clock need be right for this, only each one's difference to the server's.
-    time.sleep(min(max(0.0, start - (time.time() - ahead)), talk.patience))
+    _wait_until(start, ahead)
+    return start
+
+
+def _wait_until(moment: float, ahead: float) -> None:
+    # No clock need be right for this, only each one's difference to the server's; if that changes, nobody waits long.
+    time.sleep(min(max(0.0, moment - (time.time() - ahead)), FAR))
 
 
 def _visibility(talk: Talk, ahead: float) -> dict:
@@ -139,8 +151,7 @@ def _lag(account: dict) -> float:
 
 def _racy(talk: Talk, ahead: float, lag: float) -> dict[str, int]:
     """How many listings stay without what was made in the tick of an earlier one, before and after a refresh."""
-    if lag > SETTLE:
-        # Every listing is old there, so these cannot be told from others.
+    if lag > HOPELESS:
         return {"trials": 0, "stale": 0, "uncured": 0}
     for leader_makes in (True, False):
         _trials(talk, ahead, lag, leader_makes)

@@ -91,6 +91,8 @@ def _races(together: dict) -> list[Remark]:
         if race[key]:
             found.append(Remark(UNFIT, "rename", f"{len(race[key])} of {race['files']} files were {what} in a race of"
                                                  " renames: jobs would be run twice or lost, so choose another"))
+    if min(race["won"].values()) < race["files"] / 50 and not found:
+        found.append(Remark(NOTE, "rename", "one node won nearly all files, so the two hardly met: measure again"))
     if race["left"]:
         found.append(Remark(WEAK, "rename", f"{len(race['left'])} of {race['files']} files could be renamed by neither"
                                             " node: their jobs would wait"))

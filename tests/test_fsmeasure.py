@@ -129,6 +129,14 @@ def test_the_clock_is_compared_with_the_server_s(room, monkeypatch):
     assert os.listdir(room) == []
 
 
+def test_a_server_that_counts_whole_seconds_is_waited_for(room, monkeypatch):
+    # Half of its second is over when the first file is made.
+    begun, made = int(time.time()), fsmeasure._made
+    late = time.time() - begun - 0.5
+    monkeypatch.setattr(fsmeasure, "_made", lambda path: float(int(made(path) - late)))
+    assert abs(fsmeasure.clock(room) - late) < 0.4
+
+
 @pytest.mark.parametrize("step", [10_000_000, 200_000_000])
 def test_the_tick_of_the_server_s_clock_is_found(room, monkeypatch, step):
     real = fslook.stamp

@@ -62,6 +62,8 @@ def test_an_offer_of_somebody_who_has_left_is_taken_for_nothing(jar):
     jars.write(f"{jar.limbo}/.check.a.1.abc-1.1.offer", "")
     one = room(jar, "rain")
     assert fsmeet.meet(one, 0.3) is None
+    # What is in one's own room under that name would be taken for the next offer, won.
+    assert os.listdir(one.path) == ["said"]
 
 
 def test_an_offer_that_is_taken_at_the_last_moment_has_a_guest(jar, monkeypatch):

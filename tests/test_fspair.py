@@ -9,7 +9,7 @@ import time
 import pytest
 from support import jars, processes
 
-from jobjar import fslook, fsmeet, fsmerge, fsops, fspair, fsverdict, node
+from jobjar import fscheck, fslook, fsmeet, fsmerge, fsops, fspair, fsverdict, node
 from jobjar.fsmeet import Room, Silent, Talk
 
 ME = node.myself("a")
@@ -20,7 +20,7 @@ AHEAD = {"a": 0.0, "b": 0.0}
 def small(monkeypatch):
     """Everything in small, to be quick."""
     for name, value in (("FILES", 40), ("NAMES", 10), ("EVENTS", 2), ("TRIALS", 6), ("SETTLE", 0.15),
-                        ("LEAD", 0.05), ("BETWEEN", 0.02), ("PAUSE", 0.005), ("MARGIN", 0.02)):
+                        ("LEAD", 0.05), ("BETWEEN", 0.02), ("PAUSE", 0.005), ("MARGIN", 0.02), ("RACE", 0.2), ("HOPELESS", 60)):
         monkeypatch.setattr(fspair, name, value)
     monkeypatch.setattr(fsmeet, "PAUSE", 0.01)
 
@@ -61,6 +61,9 @@ class WrongClock:
 
 def test_a_good_file_system_has_one_winner_everywhere_even_if_a_clock_is_wrong(jar, monkeypatch):
     monkeypatch.setattr(fspair, "time", WrongClock)
+    # And even if the server's clock hardly ticks.
+    stamp = fslook.stamp
+    monkeypatch.setattr(fslook, "stamp", lambda path: stamp(path) // 10**13)
     found = measure(jar, ahead={"a": 0.0, "b": 500.0})
     race = found["race"]
     assert sum(race["won"].values()) == race["files"] == 40
@@ -71,6 +74,17 @@ def test_a_good_file_system_has_one_winner_everywhere_even_if_a_clock_is_wrong(j
     assert all(seen["unseen"] == 0 and seen["worst"] < 5 for seen in found["delays"].values())
     assert found["one_computer"] and found["clocks"] == {"a": 0.0, "b": 500.0}
     assert all(name.startswith(".check.") for name in os.listdir(jar.limbo))
+
+
+def test_both_race_for_the_same_files(jar, monkeypatch):
+    def shy(source, target):
+        name = os.path.basename(source)
+        if name.isdigit() and (int(name) < 20) == (me() == "a"):
+            fail(errno.ENOENT)
+        os.rename(source, target)
+    monkeypatch.setattr(fsops, "rename", shy)
+    race = measure(jar)["race"]
+    assert race["won"] == {"a": 20, "b": 20} and not race["left"] and not race["nobody"]
 
 
 def copy(source, target):
@@ -157,9 +171,9 @@ def cached(monkeypatch, module, name, where, age):
 
 
 def test_how_late_each_question_is_answered_is_told_apart(jar, monkeypatch):
-    cached(monkeypatch, fslook, "names", "/listing", 0.4)
-    cached(monkeypatch, fslook, "stamp", "/stamp/", 0.8)
-    cached(monkeypatch, os.path, "lexists", "/new", 1.2)
+    cached(monkeypatch, fslook, "names", "/listing", 0.3)
+    cached(monkeypatch, fslook, "stamp", "/stamp/", 1.0)
+    cached(monkeypatch, os.path, "lexists", "/new", 2.0)
     delays = measure(jar)["delays"]
     assert all(seen["unseen"] == 0 for seen in delays.values())
     assert 0.1 < delays["listed"]["worst"] < delays["stamp"]["worst"] < delays["named"]["worst"]
@@ -169,7 +183,8 @@ def test_how_late_each_question_is_answered_is_told_apart(jar, monkeypatch):
 def test_what_is_never_seen_is_told_as_such(jar, monkeypatch):
     real = os.path.lexists
     monkeypatch.setattr(os.path, "lexists", lambda path: "/old" in path or real(path))
-    delays = measure(jar, patience=0.6)["delays"]
+    monkeypatch.setattr(fspair, "WATCH", 0.04)
+    delays = measure(jar)["delays"]
     assert delays["unnamed"] == {"median": None, "worst": None, "unseen": 4} and delays["named"]["unseen"] == 0
 
 
@@ -181,3 +196,27 @@ def test_a_partner_that_leaves_in_the_midst_is_silent_and_not_an_error(jar):
     with pytest.raises(Silent, match="check on b has ended"):
         # It has said that it is prepared, and has nothing of what that means.
         fspair.measure(Talk(rooms[0], rooms[1].path, 5.0), 0.0)
+
+
+def test_nobody_leaves_before_the_other_has_heard_everything(jar, monkeypatch):
+    hear = Talk._hear
+
+    def slowly(talk, word, patience):
+        if me() == "b" and word == "account":
+            time.sleep(0.5)
+        return hear(talk, word, patience)
+    monkeypatch.setattr(Talk, "_hear", slowly)
+    found = {}
+    threads = [threading.Thread(target=lambda name=name: found.update(
+        {name: fscheck.check(jar, ME._replace(node=name), processes.PATIENCE, lambda _: None)}), name=name)
+        for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[name]["unmeasured"] for name in "ab"] == [None, None] and os.listdir(jar.limbo) == []
+
+
+def test_where_listings_are_late_nobody_asks_whether_they_stay_stale(jar, monkeypatch):
+    monkeypatch.setattr(fspair, "HOPELESS", 0.0)
+    assert measure(jar)["racy"] == {"trials": 0, "stale": 0, "uncured": 0}

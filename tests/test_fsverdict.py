@@ -166,6 +166,14 @@ def test_files_that_neither_could_take_make_it_weak():
     assert "rename" in subjects(WEAK, together=merged(change))
 
 
+def test_a_race_in_which_the_two_did_not_meet_is_told():
+    def change(mine, theirs):
+        mine["race"] = {"tries": dict.fromkeys("0123456789", 0), "held": list("0123456789"), "left": []}
+        theirs["race"] = {"tries": dict.fromkeys("0123456789", errno.ENOENT), "held": [], "left": []}
+    (remark,) = [one for one in remarks(NOTE, together=merged(change)) if one.subject == "rename"]
+    assert "hardly met" in remark.text and judged(together=merged(change)) == "good"
+
+
 def test_a_delay_is_told_with_the_remedy_for_the_kind():
     late = merged(spoil("seen/stamp 1", 131.5))
     for kind, remedy in (("nfs4", fsadvice.NFS_OPTIONS), ("fuse.sshfs", "dir_cache=no"), ("fuse.x", "entry_timeout=1"),

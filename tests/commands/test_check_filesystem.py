@@ -83,8 +83,7 @@ def runs(tmp_path_factory, full):
     with views_with_caches(cached, 30 if full else 4) if has_views else nullcontext([]) as views:
         started = {"local": (local, pair([local.home] * 2, "--json", "--wait=90")),
                    "cached": (cached, pair(views, "--json", "--wait=90")),
-                   # The one that is to be killed must not be the first to be out of patience.
-                   "killed": (killed, [start(killed.home, "a", "--wait=5"), start(killed.home, "b", "--wait=1m")])}
+                   "killed": (killed, impatient(killed))}
         for name, (_, processes_of_pair) in started.items():
             for one in processes_of_pair:
                 # Here nothing that runs for a moment only can be taken for a process left behind.
@@ -94,6 +93,13 @@ def runs(tmp_path_factory, full):
 
 def pair(homes, *words):
     return [start(home, name, *words) for name, home in zip("ab", homes)]
+
+
+def impatient(jar):
+    """Two processes, of which only the first is soon out of patience."""
+    patient = start(jar.home, "b", "--wait=1m")
+    offered(jar, "b")
+    return [start(jar.home, "a", "--wait=2"), patient]
 
 
 def has_met(process):
