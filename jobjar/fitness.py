@@ -28,11 +28,14 @@ class Blockade:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._since: float | None = None
+        self._why = ""
 
     def begin(self, why: str) -> None:
-        """It can do nothing, because of `why`; what it says while that lasts is not repeated."""
+        """It can do nothing, because of `why`; only another reason is said while that lasts."""
         if self._since is None:
             self._since = time.monotonic()
+        if why != self._why:
+            self._why = why
             self._say(f"blocked: {why}")
 
     def end(self) -> None:
@@ -40,7 +43,7 @@ class Blockade:
         if self._since is not None:
             # The first line may not have found room, so the second is complete without it.
             self._say(f"goes on after having been blocked for {text.age(time.monotonic() - self._since)}")
-            self._since = None
+            self._since, self._why = None, ""
 
 
 class Room:
@@ -57,11 +60,12 @@ class Room:
         if time.monotonic() - self._asked_at < ASK_AGAIN:
             return self._is_short
         lack = fslook.shortage(self._home, self._least)
-        self._asked_at, self._is_short = time.monotonic(), lack is not None
         if lack is None:
             self._blockade.end()
-        else:
+        elif not self._is_short:
+            # How much is free is another number at each look.
             self._blockade.begin(lack)
+        self._asked_at, self._is_short = time.monotonic(), lack is not None
         return self._is_short
 
 

@@ -71,6 +71,17 @@ def test_who_asks_for_nothing_does_not_even_ask(clock, room):
     assert not watched.is_short() and room[1] == []
 
 
+def test_another_reason_is_said_while_the_first_one_lasts_and_the_same_one_anew_only_when_it_is_over(clock):
+    said = []
+    blockade = fitness.Blockade(said.append)
+    for why in ("full", "full", "gone", "gone"):
+        blockade.begin(why)
+    for _ in range(2):
+        blockade.end()
+    blockade.begin("gone")
+    assert said == ["blocked: full", "blocked: gone", "goes on after having been blocked for 0s", "blocked: gone"]
+
+
 # Faults in a row.
 
 

@@ -632,7 +632,7 @@ def test_a_blocked_worker_looks_again_every_few_seconds_even_if_it_pauses_for_an
     def hurry():
         pretend(free)()
         # Nothing is listed twice because of its age.
-        fitness.LOOK_FOR_ROOM, claiming.RACY = 0.05, -1.0
+        fitness.LOOK_FOR_ROOM, glance.RACY = 0.05, -1.0
     workers.place(jar, "x")
     with workers.working(jar, JJ_PAUSE_TIME="1h", JJ_MIN_FREE="4K", before=hurry) as w:
         processes.until(lambda: "blocked:" in w.log())
