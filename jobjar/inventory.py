@@ -82,6 +82,13 @@ class Inventory:
         yield from (Seen(Place(states.COMPLETED, None, e.name), e.ino) for e in self.completed if is_job(e))
         yield from (Seen(Place(states.FAILED, None, e.name), e.ino) for e in self.failed if is_job(e))
 
+    def probes(self) -> Iterator[tuple[str, str]]:
+        """(path, worker) of the files by which workers prove, when they start, that all is one file system."""
+        for directory, entries in ((self.jar.limbo, self.limbo), (self.jar.logs, self.logs),
+                                   (self.jar.failed, self.failed), (self.jar.completed, self.completed)):
+            yield from ((os.path.join(directory, entry.name), entry.name.removeprefix(layout.PROBE))
+                        for entry in entries if entry.name.startswith(layout.PROBE))
+
     def owns(self, worker: str) -> bool:
         """Whether the worker, or whoever fenced it, may still be responsible for jobs."""
         return self.is_closed(self.jar.worker(worker)) or \

@@ -32,11 +32,11 @@ def find(seen: Inventory, me: Identity) -> Iterator[Finding]:
     """Reservations, probes, and all in limbo/ that no living process is about to deal with."""
     for directory, name, text in reservations(seen):
         yield from _standing(os.path.join(directory, name), "a name held by a link", text, seen, me)
-    for directory, entries in ((seen.jar.completed, seen.completed), (seen.jar.failed, seen.failed),
-                               (seen.jar.logs, seen.logs)):
-        for entry in entries:
-            if entry.name.startswith(layout.PROBE):
-                yield from _probe(seen, directory, entry)
+    for path, worker in seen.probes():
+        # While its worker owns something it is either alive, or recovery will see to it.
+        if not seen.owns(worker):
+            yield Finding(UNTIDY, "probe", path, "a worker that died while it started has left it:"
+                          " `jobjar check --repair` removes it")
     for entry in seen.limbo:
         yield from _in_limbo(seen, me, entry)
 
@@ -71,13 +71,6 @@ def age(path: str) -> float:
     return time.time() - max(found.st_mtime, found.st_ctime) if found else 0.0
 
 
-def _probe(seen: Inventory, directory: str, entry: Entry) -> Iterator[Finding]:
-    # While its worker owns something it is either alive, or recovery will see to it.
-    if not seen.owns(entry.name.removeprefix(layout.PROBE)):
-        yield Finding(UNTIDY, "probe", os.path.join(directory, entry.name), "a worker that died while it started has"
-                      " left it: `jobjar check --repair` removes it", (entry.ino,))
-
-
 def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
     path, proof = os.path.join(seen.jar.limbo, entry.name), (entry.kind, entry.ino)
     draft = registration.parse_draft(entry.name)
@@ -85,8 +78,6 @@ def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
         yield from _aside(seen, me, path, entry)
     elif entry.name.startswith(layout.CLEANED):
         yield Finding(UNTIDY, "left-over", path, f"a job that was being cleaned away: {_WITHDRAW} removes it", proof)
-    elif entry.name.startswith(layout.PROBE):
-        yield from _probe(seen, seen.jar.limbo, entry)
     elif entry.name.startswith(registration.NOW):
         if is_forgotten_clock(seen.jar.limbo, entry.name):
             yield Finding(UNTIDY, "clock", path, "an empty file by which a process asked for the server's time:"
@@ -100,7 +91,7 @@ def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
         how = leftovers.of_process(me, *draft)
         if how != BUSY:
             yield from _say(how, path, "an unfinished worker's directory", draft[0].rpartition(".")[0], proof)
-    elif age(path) > OLD:
+    elif age(path) > OLD and not entry.name.startswith(layout.PROBE):
         yield Finding(PERSON, "old-draft", path, "it has been here for more than an hour and was never submitted: if"
                       " nobody is writing it any more, move it to unclaimed/ or remove it", proof)
 

@@ -78,11 +78,9 @@ class _Before:
 def _sweep(jar: Jar, me: Identity) -> None:
     """Remove what is nobody's and no recovery looks for."""
     seen = Inventory(jar)
-    for directory, entries in ((jar.limbo, seen.limbo), (jar.completed, seen.completed)):
-        for entry in entries:
-            worker = entry.name.removeprefix(layout.PROBE)
-            if worker != entry.name and not registration.owns_jobs(jar, worker):
-                fsops.remove(os.path.join(directory, entry.name))
+    for path, worker in seen.probes():
+        if not registration.owns_jobs(jar, worker):
+            fsops.remove(path)
     for entry in seen.limbo:
         if entry.name.startswith(registration.NOW) and leavings.is_forgotten_clock(jar.limbo, entry.name):
             fsops.remove(os.path.join(jar.limbo, entry.name))

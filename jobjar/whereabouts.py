@@ -83,8 +83,8 @@ def _completed(seen: Inventory) -> Iterator[Finding]:
 
 
 def _dot_name(path: str, entry: Entry) -> Iterator[Finding]:
-    # NFS: a file that was removed while it was open stays as .nfs… until it is closed. `leavings` looks at probes.
-    if not entry.name.startswith((layout.PROBE, ".nfs")):
+    # `leavings` looks at probes.
+    if not entry.name.startswith(layout.PROBE):
         yield _foreign(path, "its name begins with a dot, so nobody looks at it", entry)
 
 

@@ -117,6 +117,7 @@ def test_what_living_processes_have_is_theirs(jar):
     with workers.working(jar) as worker:
         # It has only just come into being.
         jars.write(f"{jar.limbo}/.probe.{worker.name}", "")
+        jars.write(f"{jar.logs}/.nfs000123", "removed and still open")
         assert found(jar) == set()
         os.unlink(f"{jar.limbo}/.probe.{worker.name}")
     os.mkdir(f"{jar.limbo}/.check.{node.owner(ME)}.{node.nonce(ME)}")

@@ -152,7 +152,8 @@ def test_a_file_that_a_living_process_may_be_dealing_with_is_left(jar, of, pid, 
 
 
 def test_what_is_provably_nobodys_is_removed(jar):
-    for directory in (jar.limbo, jar.completed):
+    stations = jar.limbo, jar.logs, jar.failed, jar.completed
+    for directory in stations:
         jars.write(f"{directory}/.probe.rain.5", "")
     jars.write(f"{jar.limbo}/.now.{os.uname().nodename}.{NO_PID}", "")
     gone = nodes.dead_identity()
@@ -161,7 +162,7 @@ def test_what_is_provably_nobodys_is_removed(jar):
     registration.leave(jar, dead.name)
     os.close(process.open_lock(process.lock_of(dead.nonce)))
     mend(jar)
-    assert inspection.inspect(jar, ME) == [] and not os.listdir(jar.limbo) and not os.listdir(jar.completed)
+    assert inspection.inspect(jar, ME) == [] and not any(map(os.listdir, stations))
     assert not os.path.exists(process.lock_of(dead.nonce))
 
 
