@@ -158,6 +158,11 @@ def test_what_two_nodes_saw_counts_as_it_should(change, level, subject):
     assert fsverdict.verdict(found) == ("good" if level == NOTE else level)
 
 
+def test_an_error_of_a_rename_that_had_happened_is_told_once():
+    race = merged(spoil("race/tries/0", errno.EIO))["race"]
+    assert race["false"] == 1 and race["odd"] == [] and not race["nobody"]
+
+
 def test_files_that_neither_could_take_make_it_weak():
     def change(mine, theirs):
         mine["race"]["held"].remove("0")
