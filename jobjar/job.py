@@ -254,7 +254,7 @@ def _journals(jar: Jar) -> list[tuple[float, str]]:
     """(mtime, path) of all journals, the one that was written last first; also of workers that were set aside."""
     found = []
     for worker in fslook.names(jar.workers):
-        if layout.split_worker(worker.partition(".old-")[0]):
+        if layout.split_worker(worker) or layout.former_worker(worker):
             found += _journals_of(jar.worker(worker))
     return sorted(found, reverse=True)
 

@@ -19,6 +19,7 @@ PROBE, CLEANED, ASIDE = ".probe.", ".cleaned.", ".aside."
 # A directory in limbo/ in which a file system is measured, and the end of the file's name beside it that asks for a
 # partner.
 CHECK, OFFER = ".check.", ".offer"
+SET_ASIDE = ".old-"
 
 # Where a job is: its state, its category or None, its file's name, and the claims directory that holds it, if any.
 Place = namedtuple("Place", "state category name holder", defaults=(None,))
@@ -91,9 +92,21 @@ class Jar:
 def split_worker(name: str) -> tuple[str, int] | None:
     """(node, pid) when `name` is a worker's directory NODE.PID, else None."""
     node, dot, pid = name.rpartition(".")
-    if dot and node and not node.startswith(".") and pid.isascii() and pid.isdigit() and len(pid) < 11:
+    if dot and node and not node.startswith(".") and _is_pid(pid) and not former_worker(name):
         return node, int(pid)
     return None
+
+
+def _is_pid(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 11
+
+
+def former_worker(name: str) -> str | None:
+    """The NODE.PID whose directory was set aside as `name`, NODE.PID.old-NONCE; None of any other name."""
+    # A nonce ends in a number in hexadecimal digits, which may look like a pid.
+    worker, mark, _ = name.rpartition(SET_ASIDE)
+    node, _, pid = worker.rpartition(".")
+    return worker if mark and node and _is_pid(pid) else None
 
 
 def dot_name(name: str) -> str:

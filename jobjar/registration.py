@@ -193,7 +193,7 @@ def set_aside(jar: Jar, worker: str, token: str) -> bool:
     `token` must be of the owner's making: then one that has come since is never taken for it.
     """
     try:
-        return fsops.move(jar.worker(worker), jar.worker(f"{worker}.old-{token}"))
+        return fsops.move(jar.worker(worker), jar.worker(worker + layout.SET_ASIDE + token))
     except OSError as error:
         # RACE: somebody has set the same one aside, and what is here now is a newcomer's.
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):

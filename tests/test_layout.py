@@ -122,9 +122,15 @@ def test_a_category_is_made_when_it_is_needed(jar):
 
 @pytest.mark.parametrize("name, parts", [
     ("rain.1", ("rain", 1)), ("rain.dept.17", ("rain.dept", 17)), ("rain", None), (".rain.1", None), ("rain.x", None),
-    ("rain.1.old-n", None), ("rain.١", None), ("rain.12345678901", None), (".1", None)])
+    ("rain.1.old-n", None), ("rain.1.old-01c699ffffc-7.400007", None), ("rain.old-town.7", ("rain.old-town", 7)),
+    ("rain.١", None), ("rain.12345678901", None), (".1", None)])
 def test_a_workers_directory_is_split_at_its_last_dot(name, parts):
     assert layout.split_worker(name) == parts
+
+
+def test_a_directory_that_was_set_aside_says_whose_it_was():
+    assert layout.former_worker("rain.dept.1.old-01c699ffffc-7.400007") == "rain.dept.1"
+    assert layout.former_worker("rain.old-town.7") is layout.former_worker("rain.7") is None
 
 
 def test_two_long_names_have_two_dot_names():
