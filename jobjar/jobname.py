@@ -64,7 +64,7 @@ def number(name: str) -> str | None:
     at = name.find("-", 16)
     while at > 0:
         digits = name[at + 1:at + 10]
-        if len(digits) == 9 and digits.isascii() and digits.isdigit() and name[at + 10:at + 11] in ("-", "_", "."):
+        if len(digits) == 9 and digits.isascii() and digits.isdigit() and name[at + 10:at + 11] in ("-", "_", ".", "~"):
             return name[:8] + name[9:15] + digits
         at = name.find("-", at + 1)
     return None

@@ -204,7 +204,10 @@ class Recovery:
     def _give_up(self, place: Place, mine: str, why: str) -> None:
         notes.add(self.jar, self.writer, place.name, place.category, "give_up", why=why)
         self._close_notes(place)
-        self._done("give_up", place, moves.give_up(self.jar, place, mine))
+        moved = moves.give_up(self.jar, place, mine)
+        if moved and moved.name != place.name:
+            notes.add(self.jar, self.writer, moved.name, place.category, "give_up", why=why)
+        self._done("give_up", place, moved)
 
     def _close_notes(self, place: Place) -> None:
         if notes.has(self.jar, place.name):

@@ -55,6 +55,11 @@ def test_the_number_of_our_own_names_is_found(login):
     assert len(jobname.number(name)) == 23
 
 
+def test_a_name_of_our_own_that_was_taken_keeps_its_number():
+    name = jobname.unique("20261121-101500", "000001234", "me", None, 5)
+    assert jobname.number(jobname.next_name(name)) == jobname.number(name)
+
+
 @pytest.mark.parametrize("name", ["a.0", "20261121-101500-me.0", "20261121-101500-me-12345678.0", "x" * 60,
                                   "20261121x101500-me-000001234.0"])
 def test_other_names_have_no_number(name):

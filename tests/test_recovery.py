@@ -10,8 +10,8 @@ import pytest
 from support import invariants, jars, nodes, processes
 from support.nodes import Dead, Site, dead_identity
 
-from jobjar import fslook, layout, leftovers, node, nodelock, notes, process, recovery, registration, reservation
-from jobjar import supervision
+from jobjar import (census, fslook, layout, leftovers, node, nodelock, notes, process, recovery, registration,
+                    reservation, supervision)
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
 
@@ -98,6 +98,15 @@ def test_a_job_that_was_tried_often_enough_goes_to_failed_with_the_reason(site, 
     [line] = [line for line in notes.read(site.jar, "a.0") if line["e"] == "give_up"]
     assert "third time" in line["why"] and "JJ_MAX_ATTEMPTS" in line["why"]
     assert count(site.jar) == 0, "a later job of that name starts anew"
+
+
+def test_a_job_that_is_given_up_under_another_name_has_its_reason_there_too(site, dead):
+    for attempt in ("x-1", "y-1"):
+        notes.count(site.jar, "rain.1", "a.0", None, attempt, "its worker died")
+    jars.put(site.jar, Place("completed", None, "a.0"), "an earlier one")
+    dead.claim()
+    assert recover(site).jobs == [("give_up", None, "a~2.0")]
+    assert "JJ_MAX_ATTEMPTS" in {failed.name: failed.reason for failed in census.failed(site.jar)}["a~2.0"]
 
 
 def test_a_recovery_that_died_after_it_gave_up_gives_up_again(site, dead):
