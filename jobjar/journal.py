@@ -26,6 +26,9 @@ class Journal:
         self.directory = directory
         self.path = os.path.join(directory, "journal")
         self._handle = fsops.open_append(self.path, 0o644)
+        if not os.fstat(self._handle).st_size:
+            # What is synced into a new file is lost all the same when its name is.
+            fsops.sync_directory(directory)
         self._is_torn = self._is_doubtful = False
         self._unsynced: list[bytes] = []
         self._unsynced_since: float | None = None

@@ -108,6 +108,8 @@ def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None
     is_here = not bad and last is _nothing or place.name in _siblings(place)
     if bad and is_here:
         fsops.link(layout.failed_link(final), os.path.join(jar.failed, final))
+        # After a power cut the commit may be on the disk and a link of before it not, and the job look successful.
+        fsops.sync_directory(jar.failed)
     last()
     if is_here and fsops.move(jar.path(place), os.path.join(jar.completed, final)):
         return Place(states.COMPLETED, None, final)
@@ -140,7 +142,9 @@ def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str)
         fsops.move(jar.log(place.name), jar.log(place.name, attempt))
     moved = _into_queue(jar, "retry", place, states.UNCLAIMED, mine, category=category)
     if moved and place.state == states.COMPLETED:
-        # Until here the link dangles, which says "not yet"; the other way round the job would look successful.
+        # Until here the link dangles, which says "not yet"; the other way round the job would look successful, and so
+        # it would after a power cut that undoes the move alone.
+        fsops.sync_directory(jar.directory(moved.state, moved.category))
         reservation.drop_dangling(jar, place.name, mine)
     return moved
 
