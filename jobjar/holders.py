@@ -136,7 +136,8 @@ def _left(seen: Inventory, name: str) -> Iterator[Finding]:
 def _strange(seen: Inventory, known: set[str]) -> Iterator[Finding]:
     for entry in seen.workers:
         is_marker = entry.name in _MARKERS or entry.name.startswith(layout.DRAIN)
-        is_worker = entry.kind == DIRECTORY and (entry.name in known or ".old-" in entry.name or seen.owns(entry.name))
+        is_worker = entry.kind == DIRECTORY and (
+            entry.name in known or layout.former_worker(entry.name) or seen.owns(entry.name))
         if not (is_marker or is_worker or entry.name.startswith(".")):
             yield Finding(INFORMATION, "strange", os.path.join(seen.jar.workers, entry.name), "neither a worker nor a"
                           " marker that workers know: if it was meant as one, look at its spelling",
