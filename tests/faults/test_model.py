@@ -18,8 +18,8 @@ from support import faults, jars, model
 from support.faults import BEFORE, Fault
 from support.model import Death, Model
 
-from jobjar import (census, claiming, fsops, job, jobname, moves, node, notes, orders, process, registration,
-                    reservation, runner, submission)
+from jobjar import (blame, census, claiming, job, jobname, moves, node, notes, orders, process, registration,
+                    reservation, runner, staff, submission)
 from jobjar.attempts import WON, Attempts
 from jobjar.journal import Journal
 from jobjar.layout import Place
@@ -334,10 +334,10 @@ class World:
         hand = self.a_hand(lambda hand, _: hand.place)
         if not hand:
             return None
-        kind = self.random.choice((runner.ENDED,) * 6 + (runner.QUIT, runner.REFUSED))
+        kind = self.random.choice((runner.ENDED,) * 6 + (runner.QUIT, blame.REFUSED))
         code, is_gone = self.random.choice((0, 0, 3)), kind == runner.ENDED and self.random.random() < 0.1
         claim = self.model.claims[hand.name]
-        printed = self.random.choice((f"said by {claim.attempt}\n", "")) if kind != runner.REFUSED else ""
+        printed = self.random.choice((f"said by {claim.attempt}\n", "")) if kind != blame.REFUSED else ""
         held = self.model.held(hand.name)
         ino = self.model.jobs[held]
         hand.stage.play(kind, code, printed, os.path.join(self.jar.home, held) if is_gone else None)
@@ -480,7 +480,7 @@ class World:
 
     def check_the_census(self):
         seen = census.look(self.jar, node.myself(NODE))
-        states = {worker: census.LEFT if owns is None else self.hands_state(worker)
+        states = {worker: staff.LEFT if owns is None else self.hands_state(worker)
                   for worker, owns in self.model.workers.items()}
         facts = [({worker.name: worker.state for worker in seen.workers}, states),
                  (set(seen.completed), self.names(COMPLETED)),
@@ -492,12 +492,12 @@ class World:
 
     def hands_state(self, worker):
         if worker not in self.hands:
-            return census.STRANDED
+            return staff.STRANDED
         if "stop" in self.model.workers[worker] or orders.drains(self.jar):
-            return census.STOPPING
+            return staff.STOPPING
         if worker in self.model.claims:
-            return census.RUNNING
-        return census.PAUSED if "pause" in self.model.workers[worker] else census.IDLE
+            return staff.RUNNING
+        return staff.PAUSED if "pause" in self.model.workers[worker] else staff.IDLE
 
     def names(self, state):
         return {path.partition("/")[2] for path in self.model.jobs if path.startswith(state + "/")}
@@ -625,6 +625,6 @@ def alive(monkeypatch):
 
 
 def test_the_jar_is_what_the_model_says_after_every_step(workplace, points, alive, full, seed):
-    points.spread(range(seed, seed + (1000 if full else 25)),
+    points.spread(range(seed, seed + (1000 if full else 10)),
                   lambda mine, one: try_a_seed(mine, workplace, alive, one))
     points.verdict()

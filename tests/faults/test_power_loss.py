@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from support import invariants, jars, powerloss, workers
 
-from jobjar import census, claiming, moves, node, notes, process, registration, reservation, runner, submission
+from jobjar import blame, census, claiming, moves, node, notes, process, registration, reservation, runner, submission
 from jobjar.attempts import WON, Attempts
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
@@ -23,9 +23,9 @@ from jobjar.recovery import Recovery
 CATEGORY, NODE, MAX_ATTEMPTS = "C1", workers.NODE, 3
 USAGE = resource.getrusage(resource.RUSAGE_SELF)
 SAID = "what the job has said\n"
-# Of the states of one moment and order, how many are chosen by chance; each of so many is tried in the full form, and
-# in the short one.
-CHOSEN, FULL, SHORT = 4, 3, 79
+# Of the states of one moment and order, how many are chosen by chance; the short form looks at so many moments, and
+# every form at one state of so many.
+CHOSEN, MOMENTS, EVERY = 4, 6, 3
 # Each of so many states is worked off by a real worker; the others by one that only pretends to run the jobs.
 REAL = 47
 _numbers = itertools.count()
@@ -35,7 +35,7 @@ _dead = itertools.count(2**22 + 1)
 JOBS = {
     "good": ("a.0", None, 0), "bad": ("b.0", None, 3), "apart": ("a.0", CATEGORY, 0), "taken": ("c.0", CATEGORY, 4),
     "noted": ("d.0", CATEGORY, 0), "noted too": ("e.0", None, 5), "given back": ("f.0", None, runner.QUIT),
-    "refused": ("g.0", None, runner.REFUSED), "remover": ("h.0", None, "gone"), "last": ("i.0", None, 0),
+    "refused": ("g.0", None, blame.REFUSED), "remover": ("h.0", None, "gone"), "last": ("i.0", None, 0),
 }
 
 
@@ -49,7 +49,7 @@ class Stage:
         path = os.path.join(place.holder, place.category or "", place.name)
         word = invariants.word_of(jars.read(path))
         code = self.world.begins(word, attempt, jars.read(path))
-        if code in (runner.QUIT, runner.REFUSED):
+        if code in (runner.QUIT, blame.REFUSED):
             return runner.Outcome(code, why="as the test has it")
         if code == "gone":
             os.remove(path)
@@ -305,8 +305,9 @@ def same_machine(monkeypatch):
 
 def chosen(recorder, chance, full):
     """The states to be tried, each with a number."""
-    states = (state for cut in recorder.cuts() for state in recorder.states(cut, chance, CHOSEN))
-    return list(enumerate(itertools.islice(states, 0, None, FULL if full else SHORT)))
+    cuts = recorder.cuts() if full else sorted(chance.sample(recorder.cuts(), MOMENTS))
+    states = (state for cut in cuts for state in recorder.states(cut, chance, CHOSEN))
+    return list(enumerate(itertools.islice(states, 0, None, EVERY)))
 
 
 @pytest.mark.parametrize("scene", SCENES)
