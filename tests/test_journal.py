@@ -20,6 +20,17 @@ def _syncs(act, tmp_path):
     return sum(line.startswith("fsync") for line in faults.count(act, str(tmp_path)))
 
 
+def test_a_new_journals_name_is_on_the_disk_before_anything_is_written_into_it(tmp_path):
+    def begin():
+        Journal(str(tmp_path)).close()
+    assert f"fsync {tmp_path}" in faults.count(begin, str(tmp_path))
+    assert f"fsync {tmp_path}" in faults.count(begin, str(tmp_path)), "nothing was written into it"
+    book = Journal(str(tmp_path))
+    book.intend("n-1", "C", "a.0")
+    book.close()
+    assert f"fsync {tmp_path}" not in faults.count(begin, str(tmp_path))
+
+
 def test_the_end_of_the_last_intent_is_believed(book, tmp_path):
     book.intend("n-1", "C", "a.0")
     book.end("n-1", "C", "a.0", state="COMPLETED", exit=0)

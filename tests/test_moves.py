@@ -5,7 +5,7 @@ import inspect
 import os
 
 import pytest
-from support import jars
+from support import faults, jars
 
 from jobjar import layout, moves, reservation, states
 from jobjar.errors import Fenced, UsageError
@@ -209,3 +209,24 @@ def test_the_new_name_is_told_before_the_move(jar):
 def test_altering_nothing_changes_nothing(jar):
     place = jars.put(jar, PLACES[states.HELD], "X")
     assert moves.alter(jar, place, MINE, place.name, place.category) == place
+
+
+def _at(trace, start, end=""):
+    """Where the only such operation stands."""
+    [at] = [at for at, line in enumerate(trace) if line.startswith(start) and line.endswith(end)]
+    return at
+
+
+def test_that_a_job_ended_badly_is_on_the_disk_before_it_is_completed(jar):
+    place = Place(states.CLAIMS, "C", "a.0", jars.worker(jar, "rain.1", "C"))
+    jars.put(jar, place)
+    trace = faults.count(lambda: moves.complete(jar, place, MINE, bad=True), jar.home)
+    synced, done = _at(trace, f"fsync {jar.failed}"), _at(trace, "os.rename", f" → {jar.completed}/a.0")
+    assert _at(trace, "os.symlink", f" → {jar.failed}/a.0") < synced < done
+
+
+def test_a_retried_job_says_that_it_has_failed_until_its_move_is_on_the_disk(jar):
+    jars.put(jar, PLACES[states.COMPLETED])
+    os.symlink(layout.failed_link("a.0"), os.path.join(jar.failed, "a.0"))
+    trace = faults.count(lambda: moves.retry(jar, PLACES[states.COMPLETED], MINE, "C", "once"), jar.home)
+    assert _at(trace, f"fsync {jar.unclaimed}/C") < _at(trace, f"os.remove {jar.failed}/a.0")

@@ -256,7 +256,8 @@ class World:
             return path
 
     def order(self):
-        name, target = self.random.choice(("stop", "pause", "unpause")), self.random.choice(sorted(self.model.workers) or [""])
+        name = self.random.choice(("stop", "pause", "unpause"))
+        target = self.random.choice(sorted(self.model.workers) or [""])
         if not target:
             return None
         target = self.random.choice((target, "all", NODE))
@@ -346,7 +347,7 @@ class World:
         if hand.stage.tries not in (expected, None):
             raise Divergence(f"{held} heard that this is attempt {hand.stage.tries}, not {expected}")
         told = f"{hand.name} {held} {kind} {code} {printed!r}{' gone' if is_gone else ''}"
-        place, hand.place = hand.place, None
+        hand.place = None
         self.cancelled[ino] = False
         if died:
             self.unsaid.add(ino)
@@ -397,8 +398,8 @@ class World:
 
     def resolve(self, hand, seen, claim, kind, code, printed):
         held = self.model.held(hand.name)
-        said = [line for line in lines(os.path.join(self.jar.worker(hand.name), "journal")) if line["a"] == claim.attempt]
-        events = {line["e"]: line for line in said}
+        journal = lines(os.path.join(self.jar.worker(hand.name), "journal"))
+        events = {line["e"]: line for line in journal if line["a"] == claim.attempt}
         if self.model.jobs[held] not in seen.values():
             # It had removed itself; what it had printed may be in logs/.
             self.handles.pop(self.model.jobs.pop(held), None)
@@ -482,13 +483,15 @@ class World:
         seen = census.look(self.jar, node.myself(NODE))
         states = {worker: staff.LEFT if owns is None else self.hands_state(worker)
                   for worker, owns in self.model.workers.items()}
+        queued = {path for path in self.model.jobs if path.split("/")[0] in QUEUES}
+        mute = [failed.name for failed in seen.failed if "no reason" in failed.reason
+                and self.model.jobs[f"failed/{failed.name}"] not in self.unsaid]
         facts = [({worker.name: worker.state for worker in seen.workers}, states),
                  (set(seen.completed), self.names(COMPLETED)),
-                 ({f.name for f in seen.failed if f.ran}, self.model.bad),
-                 ({f.name for f in seen.failed if not f.ran}, self.names(FAILED)),
-                 ({self.relative(place) for place in seen.jobs}, {p for p in self.model.jobs if p.split("/")[0] in QUEUES})]
-        mute = [f.name for f in seen.failed if "no reason" in f.reason and self.model.jobs[f"failed/{f.name}"] not in self.unsaid]
-        return [f"the census shows {shown}, not {true}" for shown, true in [*facts, (mute, [])] if shown != true]
+                 ({failed.name for failed in seen.failed if failed.ran}, self.model.bad),
+                 ({failed.name for failed in seen.failed if not failed.ran}, self.names(FAILED)),
+                 ({self.relative(place) for place in seen.jobs}, queued), (mute, [])]
+        return [f"the census shows {shown}, not {true}" for shown, true in facts if shown != true]
 
     def hands_state(self, worker):
         if worker not in self.hands:

@@ -252,7 +252,8 @@ def judge(state, facts, home, is_real):
         workers.drain(jar, CATEGORY, "C2")
     else:
         work_off(jar, later)
-    wrong += in_the_end(jars.tree(jar), known) + [f"{word} was completed and ran again" for word in done & later.words("begun")]
+    wrong += in_the_end(jars.tree(jar), known)
+    wrong += [f"{word} was completed and ran again" for word in done & later.words("begun")]
     wrong += [f"{word} was torn: {text!r}" for _, word, _, text in later.facts[::2] if text != TEXTS.get(word)]
     census.look(jar, me)
     return wrong
@@ -265,7 +266,8 @@ def at_once(tree, known):
     wrong += [f"{path} is torn: {text!r}" for path, text in tree.items()
               if path.split("/")[0] in ("unclaimed", "held", "waiting", "completed") and text and text[:3] != "-> "
               and text not in TEXTS.values()]
-    lines = [line for path, text in tree.items() if path.endswith("/journal") for line in notes.parse(text.encode().splitlines())]
+    journals = [text for path, text in tree.items() if path.endswith("/journal")]
+    lines = [line for text in journals for line in notes.parse(text.encode().splitlines())]
     written = {(line["c"], line["n"]) for line in lines if line["e"] == "end"}
     for word, [path, *_] in invariants.places(tree).items():
         if path.startswith("completed/"):
