@@ -213,8 +213,9 @@ def test_altering_nothing_changes_nothing(jar):
 
 def _at(trace, start, end=""):
     """Where the only such operation stands."""
-    [at] = [at for at, line in enumerate(trace) if line.startswith(start) and line.endswith(end)]
-    return at
+    found = [at for at, line in enumerate(trace) if line.startswith(start) and line.endswith(end)]
+    assert len(found) == 1, f"{start} {end}: {found} in {trace}"
+    return found[0]
 
 
 def test_that_a_job_ended_badly_is_on_the_disk_before_it_is_completed(jar):
