@@ -15,14 +15,15 @@ from jobjar import layout, moves, node, notes, process, reservation, starting, s
 from support import invariants, jars, processes, programs, workers
 
 CATEGORY = "C1"
-WORKERS, RECOVERERS = 6, 3
+WORKERS, RECOVERERS = 8, 3
 # Of a hundred kills so many strike a recovery, and a check_workers; the others strike workers.
 AT_RECOVERY, AT_CHECK = 15, 5
 STALLED = 240.0
 
-# What a job does between its beginning and its end, and how many of a hundred do it. `exit` is its exit status.
+# What a job does between its beginning and its end, how many of a hundred do it, and with which exit status it ends.
+# Those that sleep outlive their workers: a recovery that does not wait for them lets them run twice at once.
 KINDS = {"print": (20, "echo output of $word", 0), "fail": (10, ":", 3), "fail aloud": (5, "echo output of $word", 4),
-         "sleep": (5, "sleep 0.0$nap", 0), "remove": (2, "/bin/rm -f $JJ_JOB_FILE", 0)}
+         "sleep": (3, "sleep 0.$nap", 0), "remove": (2, "/bin/rm -f $JJ_JOB_FILE", 0)}
 BODY = """#!/bin/sh
 # job {word}
 word={word} nap={nap}
