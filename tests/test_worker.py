@@ -591,7 +591,8 @@ def pretend(file):
 
 @pytest.fixture
 def free(tmp_path):
-    """A file that says how many bytes are free: one less than enough."""
+    """A file that says how many bytes are free: one less than enough. Beside it, how often that was asked."""
+    jars.write(f"{tmp_path}/free.asked", "")
     return jars.write(tmp_path / "free", "4095")
 
 

@@ -98,8 +98,9 @@ def test_a_disk_that_fills_up_at_any_time_loses_nothing_and_all_goes_on_when_the
     figures(f"{kind}: {rounds} rounds, {counts['jobs']} jobs, {counts['refused']} refused for want of room;"
             f" {counts['programs refused']} programs ended with 75; {counts['blocked']} times a worker had to wait")
     points.verdict()
-    # A disk that was never full would show nothing.
-    assert points.count == rounds and counts["jobs"] > rounds and counts["refused"] and counts["blocked"]
+    assert points.count == rounds and counts["jobs"] > rounds
+    # A disk that was never full would show nothing; in a few rounds it may be that only the one or the other meets it.
+    assert counts["refused"] and counts["blocked"] if full else counts["refused"] or counts["blocked"]
 
 
 _is_private = False
