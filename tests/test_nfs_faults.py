@@ -9,7 +9,7 @@ import pytest
 from support import jars, network, nodes, processes, workers
 from support.network import Client, fail, lose_reply
 
-from jobjar import (blame, census, claiming, errors, fslook, fsops, job, journal, layout, moves, notes, orders,
+from jobjar import (blame, census, claiming, errors, fslook, fsops, inspection, job, journal, layout, moves, notes, orders,
                     registration, reservation, states, submission)
 from jobjar.layout import Place
 
@@ -541,3 +541,86 @@ def test_what_is_known_of_an_error_survives_the_clearing_up_after_it(tmp_path, m
     with pytest.raises(OSError) as caught:
         fsops.create(str(tmp_path / "new"), b"x", 0o644)
     assert caught.value.errno == errno.EDQUOT
+
+
+# What other nodes do meanwhile.
+
+
+def test_a_marker_that_came_during_a_job_is_looked_for_before_the_next(jar):
+    """No inotify tells what another node does, and the next look by the clock is a second away."""
+    workers.place(jar, "one.1", "sleep 0.1; touch $JJ_WORKER_HOME/$JJ_WORKER/STOP")
+    workers.place(jar, "two")
+    w = workers.drain(jar, idle_exit=None, before=workers.without_inotify, JJ_ORDER_TIME="60")
+    assert os.listdir(jar.completed) == ["one.1"] and "ends: stopped" in w.log()
+
+
+def test_a_marker_whose_removal_a_cache_denies_is_removed(jar, monkeypatch):
+    claims = jars.worker(jar, "rain.1")
+    marker = jars.write(os.path.join(os.path.dirname(claims), layout.PAUSE), "")
+    left = fail(monkeypatch, "unlink", errno.ENOENT, among=marker)
+    assert orders.unpause(jar, ["rain.1"]) == ["rain.1"] and not left and not os.path.exists(marker)
+
+
+def test_a_candidate_that_only_a_cache_still_knows_is_left(jar, monkeypatch):
+    path = workers.place(jar, "a.0")
+    remembered = os.stat(path)
+    os.rename(path, os.path.join(jar.held, "a.0"))
+    with monkeypatch.context() as patch:
+        for name in ("stat", "lstat"):
+            patch.setattr(os, name, lambda *_, **__: remembered)
+        assert claiming.vet(path, frozenset([os.geteuid()]), remembered.st_mtime + 10) == claiming.LEAVE
+
+
+def test_every_listing_opens_the_directory_anew(tmp_path):
+    path = str(tmp_path / "directory")
+    for name in ("a", "b"):
+        os.mkdir(path)
+        jars.write(os.path.join(path, name), "")
+        assert fslook.names(path) == [name] == [entry.name for entry in fslook.scan(path)]
+        os.rename(path, f"{path}.{name}")
+
+
+def test_a_server_that_does_not_answer_fences_nobody(jar):
+    """An answer of "no such file" while nobody can say whether claims/ is there."""
+    def install():
+        from jobjar import attempts
+        complete, is_there, left = moves.complete, fslook.is_there, [None]
+
+        def completing(*arguments, **more):
+            if left:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "a.0")
+            return complete(*arguments, **more)
+
+        def asking(directory, name):
+            if name == "claims":
+                left.clear()
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), directory)
+            return is_there(directory, name)
+        attempts.moves.complete, attempts.fslook.is_there = completing, asking
+    workers.place(jar, "a.0")
+    w = workers.drain(jar, before=install)
+    assert os.listdir(jar.completed) == ["a.0"] and "blocked" in w.log() and len(w.ends()) == 1
+
+
+def test_a_removed_file_that_is_still_open_is_nothing_to_report(jar):
+    for directory in (jar.unclaimed, jar.completed, jar.failed, jar.logs):
+        jars.write(os.path.join(directory, ".nfs000000000000002a00000001"), "")
+    assert inspection.inspect(jar, nodes.node.myself("rain")) == []
+
+
+def test_a_claim_that_a_cache_denies_is_tried_again(jar):
+    """"No such file" of a file that is there: nothing in the queue will ever change because of it."""
+    def install():
+        was, left = os.rename, [None]
+
+        def rename(source, target):
+            if left and "/unclaimed/" in source:
+                left.pop()
+                raise FileNotFoundError(errno.ENOENT, "remembered as absent", source)
+            was(source, target)
+        os.rename = rename
+        workers.without_inotify()
+    workers.place(jar, "a.0")
+    os.utime(jar.unclaimed, (1, 1))
+    with workers.working(jar, JJ_PAUSE_TIME="0.2", before=install):
+        processes.until(lambda: os.listdir(jar.completed) == ["a.0"], deadline=10)
