@@ -48,10 +48,9 @@ class Node:
         assert status == 0, f"{self.name}: {line!r} ended with {status}: {out}{err}"
         return out
 
-    def on_node(self, verb: str, *words: object) -> str:
+    def on_node(self, verb: str, *words: object, **variables: object) -> str:
         """The line of shell that does a verb of on_node.py."""
-        program = os.path.join(self._code, "tests", "nfs", "on_node.py")
-        return shlex.join(["exec", "python3", program, verb, *map(str, words)])
+        return self._call(os.path.join(self._code, "tests", "nfs", "on_node.py"), verb, *map(str, words), **variables)
 
     def tell(self, verb: str, *words: object, deadline: float = PATIENCE) -> dict:
         """What a verb of on_node.py finds out."""
@@ -59,8 +58,11 @@ class Node:
 
     def program(self, name: str, *words: str, **variables: object) -> str:
         """The line of shell that calls a program of bin/ with these variables."""
-        settings = [f"{key}={shlex.quote(str(value))}" for key, value in variables.items()]
-        return " ".join([*settings, shlex.join([os.path.join(self._code, "bin", name), *words])])
+        return self._call(os.path.join(self._code, "bin", name), *words, **variables)
+
+    def _call(self, program: str, *words: str, **variables: object) -> str:
+        settings = [f"{key}={value}" for key, value in variables.items()]
+        return shlex.join(["exec", "env", *settings, "python3", program, *words])
 
 
 class Cluster:
@@ -135,7 +137,7 @@ class Ground:
     """A directory of a test's own in the shared one: a jar, and room for what the jobs testify."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
-        self.cluster, self.a, self.b = cluster, cluster.a, cluster.b
+        self.cluster, self.a, self.b, self.name = cluster, cluster.a, cluster.b, name
         self.directory = os.path.join(cluster.directory, name)
         self.settings = {"JJ_HOME": self.path("jar"), "JJ_ALLOW_ROOT": "1", "JJ_CONFIG_FILE": "/dev/null"}
         self.a.tell("make", self.directory)
@@ -147,10 +149,6 @@ class Ground:
     def program(self, node: Node, name: str, *words: str, **variables: object) -> str:
         """The line of shell that calls a program of bin/ for this jar."""
         return node.program(name, *words, **{**self.settings, **variables})
-
-    def worker(self, node: Node, *categories: str, **variables: object) -> str:
-        """The name of a worker started on a node."""
-        return node.run(self.program(node, "start_worker", *categories, **variables)).strip()
 
     def until(self, fact: Callable[[], object], what: str, deadline: float = PATIENCE, every: float = 1.0) -> object:
         """Wait until `fact()` is true, with pauses that leave slow nodes in peace, and return its value."""

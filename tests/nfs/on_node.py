@@ -19,6 +19,7 @@ from jobjar import claiming, fslook, fsops, glance, layout, node, registration, 
 BATCH = 100
 # An adversary adds the second file so many seconds after the first at the latest: about a tick of the server's clock.
 TICK = 0.012
+ALL_LANES = 0.2
 
 
 def jar_in(directory):
@@ -75,6 +76,12 @@ def feed(directory, many, one_by_one):
         print("begun", flush=True)
         for _ in range(int(one_by_one)):
             print(submission.submit(jar, request).name.rpartition(".")[0], file=file)
+    return {}
+
+
+def submit(directory, count, command):
+    """Submit a command so many times."""
+    submission.submit_many(jar_in(directory), [submission.Request(submission.script(command))] * int(count))
     return {}
 
 
@@ -137,7 +144,9 @@ def add(directory, lanes, rounds, period, seed):
             for draft in drafts:
                 os.rename(draft, os.path.join(target, os.path.basename(draft)))
                 time.sleep(pause)
-        time.sleep(max(0.0, began + float(period) - time.monotonic()))
+            # One lane after the other, so that who looks can give each its whole attention.
+            due = began + float(period) * (lane + 1) / int(lanes)
+            time.sleep(max(0.0, due - time.monotonic()))
     return {}
 
 
@@ -151,9 +160,13 @@ def look(directory, lanes, rounds, deadline, rule):
     shelves = [claiming.Shelf(jar, f"lane{lane}") for lane in range(int(lanes))]
     clock = Clock(os.path.join(directory, f"beat-{os.getpid()}"))
     print("looking", flush=True)
-    end, wanted = time.monotonic() + float(deadline), int(lanes) * int(rounds)
+    end, wanted, all_seen = time.monotonic() + float(deadline), int(lanes) * int(rounds), 0.0
     while len(second) < wanted and time.monotonic() < end:
-        for shelf in shelves:
+        # All of them now and then, and all the time the one in which something is to come next.
+        some = [shelves[len(first) % len(shelves)]]
+        if time.monotonic() - all_seen > ALL_LANES:
+            some, all_seen = shelves, time.monotonic()
+        for shelf in some:
             if shelf.is_due():
                 shelf.list(clock.now())
                 seen = time.monotonic()
@@ -232,7 +245,7 @@ def claim_at(directory, gate):
     return {"status": main("start_worker")}
 
 
-VERBS = (who, make, living, feed, judge, rpcs, ran, add, look, watch, claim_at)
+VERBS = (who, make, living, feed, submit, judge, rpcs, ran, add, look, watch, claim_at)
 
 if __name__ == "__main__":
     verb, *words = sys.argv[1:]

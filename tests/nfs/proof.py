@@ -12,7 +12,7 @@ from jobjar import fslook
 
 PLACES = ("began", "ended", "double", "dead")
 
-# dash and other shells do all this without starting a program.
+# Shells do all this without starting a program. An attempt that has not come to say who it is may be any node's.
 SCRIPT = """#!/bin/sh
 read -r boot < /proc/sys/kernel/random/boot_id
 me="$JJ_NODE $boot $$"
@@ -24,7 +24,9 @@ until {{ echo "$me" > began/$JJ_JOB_ID.$k; }} 2>/dev/null; do
     read -r who < began/$JJ_JOB_ID.$k
     [ "$who" = "$me" ] && break
     their=${{who#* }}
-    [ -e "dead/${{their% *}}" ] || echo "$who, then $me" > double/$JJ_JOB_ID.$k
+    their=${{their% *}}
+    set -- dead/${{their:-*}}
+    [ -e "$1" ] || echo "$who, then $me" > double/$JJ_JOB_ID.$k
     k=$((k + 1))
     [ $k -lt 10 ] || exit 1
 done
@@ -45,7 +47,7 @@ def judge(directory: str, submitted: set[str]) -> dict:
     doubles = fslook.names(os.path.join(directory, "double"))
     wrong = [f"{job} was never begun" for job in sorted(submitted - began.keys())]
     wrong += [f"{job} was never submitted" for job in sorted(began.keys() - submitted)]
-    wrong += [f"{job} began while another attempt may have lived" for job in doubles]
+    wrong += [f"{name.rpartition('.')[0]} began while another attempt may have lived" for name in doubles]
     again = {job: numbers for job, numbers in began.items() if len(numbers) > 1}
     for job, numbers in sorted(began.items()):
         if max(numbers) not in ended.get(job, ()):
