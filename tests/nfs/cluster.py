@@ -21,6 +21,15 @@ CUT, CRASH = ("JJ_NFS_CUT", "JJ_NFS_HEAL"), ("JJ_NFS_NODE_B_KILL", "JJ_NFS_NODE_
 PATIENCE = 300.0
 
 
+def until(fact: Callable[[], object], what: str, deadline: float = PATIENCE, every: float = 1.0) -> object:
+    """Wait until `fact()` is true, with pauses that leave slow nodes in peace, and return its value."""
+    end = time.monotonic() + deadline
+    while not (value := fact()):
+        assert time.monotonic() < end, f"not within {deadline} s: {what}"
+        time.sleep(every)
+    return value
+
+
 def missing(environ: Mapping[str, str]) -> str | None:
     """Why there is nothing to test on, in a sentence; None when all that is needed is set."""
     unset = [name for name in NEEDED if not environ.get(name)]
@@ -73,7 +82,7 @@ class Cluster:
         self.directory = environ["JJ_NFS_DIR"]
         self.jobs = int(environ.get("JJ_NFS_JOBS", "5000"))
         self.a, self.b = (Node(environ[name], environ["JJ_NFS_CODE"], environ) for name in NEEDED[:2])
-        self.b_is_up = True
+        self.b_is_up, self.crashes = True, 0
         self._to_repair: list[str] = []
 
     def meet(self) -> None:
@@ -105,7 +114,7 @@ class Cluster:
         """Let something go wrong."""
         self._to_repair.append(fault[1])
         if fault == CRASH:
-            self.b_is_up = False
+            self.b_is_up, self.crashes = False, self.crashes + 1
         self._do(fault[0])
 
     def repair(self, fault: tuple[str, str]) -> None:
@@ -116,7 +125,7 @@ class Cluster:
             for node in (self.a, self.b):
                 # Something that no cache can answer: this is also what makes a node find a connection broken.
                 sign = shlex.quote(os.path.join(self.directory, f"jobjar-sign-{os.getpid()}-{node.name}"))
-                processes.until(lambda: node.ask(f"touch {sign} && rm {sign}")[0] == 0, f"{node.name} is back", PATIENCE)
+                until(lambda: node.ask(f"touch {sign} && rm {sign}")[0] == 0, f"{node.name} is back")
             self.b_is_up = True
 
     def repair_all(self) -> None:
@@ -150,18 +159,10 @@ class Ground:
         """The line of shell that calls a program of bin/ for this jar."""
         return node.program(name, *words, **{**self.settings, **variables})
 
-    def until(self, fact: Callable[[], object], what: str, deadline: float = PATIENCE, every: float = 1.0) -> object:
-        """Wait until `fact()` is true, with pauses that leave slow nodes in peace, and return its value."""
-        end = time.monotonic() + deadline
-        while not (value := fact()):
-            assert time.monotonic() < end, f"not within {deadline} s: {what}"
-            time.sleep(every)
-        return value
-
     def clear(self) -> None:
         """Let all workers leave and remove everything."""
         self.cluster.repair_all()
         self.a.run(f"touch {shlex.quote(self.path('jar', 'workers', 'STOP_ALL'))}")
         for node in (self.a, self.b):
-            self.until(lambda: not node.tell("living", self.directory)["workers"], f"the workers of {node.name} leave")
+            until(lambda: not node.tell("living", self.directory)["workers"], f"the workers of {node.name} leave")
         self.a.run(f"rm -rf {shlex.quote(self.directory)}", 900.0)

@@ -120,6 +120,11 @@ def ran(directory):
     return {"ran": count, "waiting": len(fslook.names(jar.unclaimed)), "owners": owned}
 
 
+def completed(directory):
+    """How many jobs are in completed/."""
+    return {"jobs": len(fslook.names(jar_in(directory).completed))}
+
+
 def holds_a_job(jar, worker):
     """Whether something lies in claims/ or in what a recovery has made of it."""
     for name in fslook.names(jar.worker(worker)):
@@ -194,7 +199,7 @@ class Clock:
 
 
 def watch(directory, deadline, *events):
-    """Say WORKER:WHAT as soon as this node sees it: a word in the worker's log, or "left" for the end of its process."""
+    """Say WORKER:WHAT as soon as this node sees it: words of the worker's log, or "left" when its process has ended."""
     jar, waited, end = jar_in(directory), set(events), time.monotonic() + float(deadline)
     print("watching", flush=True)
     while waited and time.monotonic() < end:
@@ -245,7 +250,7 @@ def claim_at(directory, gate):
     return {"status": main("start_worker")}
 
 
-VERBS = (who, make, living, feed, submit, judge, rpcs, ran, add, look, watch, claim_at)
+VERBS = (who, make, living, feed, submit, judge, rpcs, ran, completed, add, look, watch, claim_at)
 
 if __name__ == "__main__":
     verb, *words = sys.argv[1:]

@@ -21,8 +21,7 @@ LOST = 2.0
 FAULTS, CUTS = 5, 20
 # One by one are submitted so many of the jobs, while the workers run.
 SHARE = 10
-# From a reboot until the node may call its earlier workers dead, and some more.
-VETO = 180.0
+# For as long a run may last, in s.
 LONGEST = 3600.0
 
 
@@ -44,12 +43,16 @@ class Cron(threading.Thread):
 
     def _visit(self) -> None:
         for program in ("check_workers", "recover_stranded"):
-            was_up = self.is_up()
-            status, out, err = self.node.ask(self.ground.program(self.node, program, JJ_MAX_WORKERS=WORKERS))
+            is_up, crashes = self.is_up(), self.ground.cluster.crashes
+            try:
+                status, out, err = self.node.ask(self.ground.program(self.node, program, JJ_MAX_WORKERS=WORKERS))
+            except AssertionError as error:
+                status, out, err = None, "", str(error)
             if program == "recover_stranded":
                 self.recovered += [line for line in out.splitlines() if "→" in line]
             # 75: the node's other cron job was still at it. 1: a worker cannot be judged yet, which its sentence says.
-            if was_up and self.is_up() and status not in (0, 75) and "cannot be judged" not in err:
+            is_fine = status in (0, 75) or status == 1 and "cannot be judged" in err
+            if is_up and crashes == self.ground.cluster.crashes and not is_fine:
                 self.complaints.append(f"{program} on {self.node.name} ended with {status}: {out}{err}")
 
     def is_up(self) -> bool:
@@ -79,7 +82,7 @@ class Campaign:
             trouble(self)
             status, _, err = processes.finish(feeder, LONGEST)
             assert status == 0, err
-            self.ground.until(self._is_done, "all jobs have run", LONGEST, every=3.0)
+            cluster.until(self._is_done, "all jobs have run", LONGEST, every=3.0)
         finally:
             for cron in self.crons:
                 cron.over.set()
@@ -94,12 +97,14 @@ class Campaign:
 
     def _is_done(self) -> bool:
         now = self.progress()
-        return not now["waiting"] and not now["owners"]
+        # A look may fall between two places; what has been completed stays.
+        return not now["waiting"] and not now["owners"] and \
+            self.ground.a.tell("completed", self.ground.directory)["jobs"] >= self.count
 
     def let_run(self, jobs: int) -> None:
         """Wait until so many more jobs have run, and see that there are enough left to be hit."""
         end = self.progress()["ran"] + jobs
-        self.ground.until(lambda: self.progress()["ran"] >= end, f"{jobs} more jobs have run", every=2.0)
+        cluster.until(lambda: self.progress()["ran"] >= end, f"{jobs} more jobs have run", every=2.0)
         assert self.progress()["waiting"] > jobs, "hardly a job is left to be hit: set JJ_NFS_JOBS higher"
 
     def strike(self, fault: tuple[str, str], seconds: float) -> None:

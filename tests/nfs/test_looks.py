@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 
+import cluster
 import pytest
 from support import processes
 
@@ -67,13 +68,13 @@ def busy(ground):
     gate = f"/tmp/{ground.name}.gate"
     ground.a.tell("submit", ground.directory, WORKERS, f"until [ -e {gate} ]; do sleep 0.5; done")
     try:
-        ground.until(lambda: len(owners(ground)) == WORKERS, "all workers are busy")
+        cluster.until(lambda: len(owners(ground)) == WORKERS, "all workers are busy")
         yield
         assert len(owners(ground)) == WORKERS
         ground.a.tell("submit", ground.directory, 1, "true")
     finally:
         ground.b.run(f"touch {gate}")
-    ground.until(lambda: not owners(ground), "the jobs end")
+    cluster.until(lambda: not owners(ground), "the jobs end")
     ground.b.run(f"rm {gate}")
 
 
@@ -100,7 +101,7 @@ def test_a_busy_worker_reads_stop_from_the_other_node_and_obeys_when_its_job_end
     workers = start(ground)
     with busy(ground):
         read = order(ground, workers, "STOP", "markers: STOP")
-    ground.until(lambda: not ground.b.tell("living", ground.directory)["workers"], "the workers leave")
+    cluster.until(lambda: not ground.b.tell("living", ground.directory)["workers"], "the workers leave")
     figures(f"busy, STOP read: {told(read)} on {ground.cluster.circumstances()}")
     assert max(read) <= BUSY
     assert ground.a.tell("ran", ground.directory) == {"ran": WORKERS, "waiting": 1, "owners": []}

@@ -20,7 +20,7 @@ def a_claim_without_an_answer(ground):
         assert "at the rename\n" in iter(worker.stdout.readline, ""), processes.finish(worker)
         ground.cluster.strike(cluster.CUT)
         ground.b.run(f"touch {gate}")
-        ground.until(lambda: ground.a.tell("ran", ground.directory)["owners"], "the server makes the claim", 30.0)
+        cluster.until(lambda: ground.a.tell("ran", ground.directory)["owners"], "the server makes the claim", 30.0)
         yield worker
     finally:
         ground.b.run(f"touch {gate}")
