@@ -20,6 +20,8 @@ BATCH = 100
 # An adversary adds the second file so many seconds after the first at the latest: about a tick of the server's clock.
 TICK = 0.012
 ALL_LANES = 0.2
+# Looking more often than this would take from the workers the time that they need.
+WATCH = 0.2
 
 
 def jar_in(directory):
@@ -208,7 +210,7 @@ def watch(directory, deadline, *events):
             if has_left(worker) if what == "left" else what in log_of(jar, worker):
                 print(event, flush=True)
                 waited.discard(event)
-        time.sleep(0.02)
+        time.sleep(WATCH)
     return {"missed": sorted(waited)}
 
 
@@ -222,6 +224,18 @@ def log_of(jar, worker):
             return file.read()
     except FileNotFoundError:
         return ""
+
+
+def hold(directory, deadline):
+    """Keep what is in unclaimed/ open for writing until nothing is there any more."""
+    jar, end = jar_in(directory), time.monotonic() + float(deadline)
+    handles = [os.open(os.path.join(jar.unclaimed, name), os.O_WRONLY) for name in fslook.names(jar.unclaimed)]
+    print("holding", flush=True)
+    while fslook.names(jar.unclaimed) and time.monotonic() < end:
+        time.sleep(WATCH)
+    for handle in handles:
+        os.close(handle)
+    return {"left": len(fslook.names(jar.unclaimed))}
 
 
 def claim_at(directory, gate):
@@ -250,7 +264,7 @@ def claim_at(directory, gate):
     return {"status": main("start_worker")}
 
 
-VERBS = (who, make, living, feed, submit, judge, rpcs, ran, completed, add, look, watch, claim_at)
+VERBS = (who, make, living, feed, submit, judge, rpcs, ran, completed, add, look, watch, hold, claim_at)
 
 if __name__ == "__main__":
     verb, *words = sys.argv[1:]

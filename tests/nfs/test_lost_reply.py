@@ -1,6 +1,7 @@
 """The worst that a network can do to a claim: the server makes it, the reply is lost, and the server forgets."""
 
 import contextlib
+import json
 import shlex
 
 import cluster
@@ -15,17 +16,21 @@ def a_claim_without_an_answer(ground):
     """A worker on node B whose claim the server has made, and which will never hear of it, while the block runs."""
     gate = shlex.quote(f"/tmp/{ground.name}.gate")
     ground.a.tell("submit", ground.directory, 1, "echo once")
+    # NFSv4 lends node B a file that nobody else has open, and would have to ask it before it renames the file.
+    holder = ground.a.start(ground.a.on_node("hold", ground.directory, 60))
     worker = ground.b.start(ground.b.on_node("claim-at", ground.directory, gate, **ground.settings))
     try:
-        assert "at the rename\n" in iter(worker.stdout.readline, ""), processes.finish(worker)
+        for process, said in ((holder, "holding\n"), (worker, "at the rename\n")):
+            assert said in iter(process.stdout.readline, ""), processes.finish(process)
         ground.cluster.strike(cluster.CUT)
         ground.b.run(f"touch {gate}")
-        cluster.until(lambda: ground.a.tell("ran", ground.directory)["owners"], "the server makes the claim", 30.0)
+        assert json.loads(processes.finish(holder, 90.0)[1]) == {"left": 0}, "the server did not make the claim"
         yield worker
     finally:
         ground.b.run(f"touch {gate}")
-        worker.kill()
-        worker.communicate()
+        for process in (holder, worker):
+            process.kill()
+            process.communicate()
         ground.b.run(f"rm {gate}")
 
 
