@@ -222,7 +222,11 @@ def _leave(worker: Worker) -> None:
     except (JobJarError, OSError) as error:
         worker.log.say(str(error))
         raise
-    fsops.remove(process.lock_path(worker.attempts.nonce))
+    try:
+        fsops.remove(process.lock_path(worker.attempts.nonce))
+    except (OSError, JobJarError) as error:
+        # It has left all the same, and a successor may come.
+        worker.log.say(f"its lock file stays: {error}")
 
 
 def _succeed(jar: Jar, terms: Terms, worker: Worker) -> int:

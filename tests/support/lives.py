@@ -129,6 +129,10 @@ class World:
         found = invariants.places(jars.tree(self.jar))
         return "second" not in found or any(path.startswith("unclaimed/") for [path] in found.values())
 
+    def logs(self):
+        """What all workers have logged."""
+        return "".join(text or "" for path, text in jars.tree(self.jar).items() if path.endswith("/log"))
+
     def remove(self):
         shutil.rmtree(self.top)
 
@@ -236,6 +240,8 @@ def try_one(points: invariants.Points, workplace: str, fault: Fault) -> None:
     if fault.kind == CUT:
         kill_orphans()
     wrong = [outcome.error] if outcome.error and not _may_say_so(fault, outcome) else []
+    if fault.kind in (faults.RAISE, faults.READ) and "in _leave" in outcome.error and "Errno" not in world.logs():
+        wrong.append("a worker could not leave, and its log does not say so")
     wrong += world.now() + world.settle() + world.in_the_end(crashes=int(outcome.died))
     points.add(faults.struck(fault, outcome), wrong)
     world.remove()
