@@ -39,7 +39,8 @@ SLEEP = f"{NOTE}; exec sleep 600"
 KINDS = {
     "a plain child": f"sh -c '{SLEEP}'",
     "in a session of its own": f"setsid sh -c '{SLEEP}'",
-    "twice forked": f"(setsid sh -c '(sh -c \"echo \\$\\$ > {{told}}.new; mv {{told}}.new {{told}}; exec sleep 600\" &)')",
+    "twice forked": "(setsid sh -c '(sh -c \"echo \\$\\$ > {told}.new; mv {told}.new {told}; exec"
+                    " sleep 600\" &)')",
     "with closed files": "{python} {hide} {told} closed",
     "with a cleared environment": "{python} {hide} {told} cleared",
     "deaf to TERM": f"sh -c 'trap \"\" TERM; {SLEEP}'",

@@ -180,6 +180,7 @@ def bereave(jar, known):
         attempts = hire(jar, known)
         assert attempts.claim(Place("unclaimed", category, name), 1e12) == WON
         known.begins(word, attempts._attempt, TEXTS[word])
+        known.say("held", word)
         jars.write(attempts.runner.output, SAID, 0o600)
         if word in ("bad", "taken", "noted too"):
             found = os.lstat(os.path.join(attempts.claims, category or "", name))
@@ -273,7 +274,9 @@ def at_once(tree, known):
         if path.startswith("completed/"):
             if word not in ended:
                 wrong.append(f"{word} is completed and did not run to its end")
-            elif word in known.words("written") and JOBS[word][1::-1] not in written:
+            # The end of a job that ended badly is written at once.
+            is_sure = word in known.words("written") or word in known.words("begun") and ended.get(word)
+            if is_sure and JOBS[word][1::-1] not in written:
                 wrong.append(f"the end of {word} is not in the journal")
             if bool(ended.get(word)) != (f"failed/{path[10:]}" in tree):
                 wrong.append(f"{path} ended with {ended.get(word)} and says otherwise")
@@ -285,7 +288,8 @@ def uncounted(jar, known):
     found = []
     for word, [path, *_] in invariants.places(jars.tree(jar)).items():
         begun = {fact[2] for fact in known.facts if fact[:2] == ("begun", word)}
-        if word in ("noted", "noted too") and path.startswith("unclaimed/") and begun:
+        is_careful = word in ("noted", "noted too") or word in known.words("held")
+        if is_careful and path.startswith("unclaimed/") and begun:
             _, *category, name = path.split("/")
             if not begun & notes.open_attempts(jar, name, category[0] if category else None):
                 found.append(f"{word} has begun and is not counted: {path}")
