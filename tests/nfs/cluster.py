@@ -81,6 +81,7 @@ class Cluster:
         self._environ = dict(environ)
         self.directory = environ["JJ_NFS_DIR"]
         self.jobs = int(environ.get("JJ_NFS_JOBS", "5000"))
+        self.slack = float(environ.get("JJ_NFS_SLACK", "2"))
         self.a, self.b = (Node(environ[name], environ["JJ_NFS_CODE"], environ) for name in NEEDED[:2])
         self.b_is_up, self.crashes = True, 0
         self._to_repair: list[str] = []
