@@ -27,8 +27,8 @@ def check(jar: Jar, me: Identity, wait: float, say: Callable[[str], None]) -> di
     room = Room(jar, me)
     with _interruptible():
         try:
-            room.open()
             leftovers.clear_checks(jar, me, registration.server_now(jar))
+            room.open()
             facts = fsmeasure.measure(jar, room.path)
             facts["together"], missing = _together(room, facts["clock"], wait, say)
         finally:

@@ -129,6 +129,12 @@ def is_file_entry(entry: os.DirEntry) -> bool:
         return True
 
 
+def is_empty_file(directory: str, name: str) -> bool:
+    """Whether `name` in `directory` is a regular file without contents."""
+    found = status(directory, name)
+    return found is not None and stat.S_ISREG(found.st_mode) and not found.st_size
+
+
 def mtime(directory: str, name: str) -> float | None:
     """When `name` in `directory` was changed, by the server's clock; None when that cannot be said."""
     try:

@@ -10,7 +10,7 @@ import statistics
 import time
 import unicodedata
 
-from jobjar import fslook, fsops, mounts
+from jobjar import beat, fslook, fsops, mounts
 from jobjar.layout import DIRECTORIES, Jar
 from jobjar.states import QUEUES
 
@@ -42,21 +42,10 @@ def _where(directory: str) -> tuple[int, int | None]:
     return os.stat(directory).st_dev, mounts.number(directory)
 
 
-def space(directory: str) -> dict[str, int | None]:
-    """Bytes and files that may still be made; None for files where there is no limit."""
-    seen = os.statvfs(directory)
-    return {"bytes": seen.f_bavail * seen.f_frsize, "files": seen.f_favail if seen.f_files else None}
-
-
-def _made(path: str) -> float:
-    """When the file server says that it made `path`, which is removed again."""
-    # NFS: and FUSE: setting a file's times may be done with this node's clock, making it is done with the server's.
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        return os.fstat(handle).st_mtime
-    finally:
-        os.close(handle)
-        fsops.remove(path)
+def space(room: str) -> dict[str, int | None]:
+    """Bytes and files that may still be made; None for what the file system does not count."""
+    size, files = fslook.room(room)
+    return {"bytes": size, "files": files}
 
 
 def clock(room: str) -> float:
@@ -65,7 +54,7 @@ def clock(room: str) -> float:
     # Some servers count whole seconds: then one must be seen to begin.
     while len(ahead) < ROUNDS or is_coarse and time.monotonic() < end:
         before = time.time()
-        then = _made(os.path.join(room, "clock"))
+        then = beat.server_time(os.path.join(room, "clock"))
         ahead.append((before + time.time()) / 2 - then)
         is_coarse = is_coarse and then == int(then)
         time.sleep(PAUSE if len(ahead) >= ROUNDS else 0)

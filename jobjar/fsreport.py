@@ -32,8 +32,9 @@ def _remarks(remarks: list[dict]) -> str:
 
 def _figures(facts: dict) -> list[tuple[str, str]]:
     room = facts["room"]
+    size = "any size" if room["bytes"] is None else f"{room['bytes'] / 1024**3:.1f}G"
     files = "any number of" if room["files"] is None else room["files"]
-    rows = [("free", f"{room['bytes'] / 1024**3:.1f}G, {files} files"), ("a rename", _time(facts["rename"])),
+    rows = [("free", f"{size}, {files} files"), ("a rename", _time(facts["rename"])),
             ("a file on the disk", _time(facts["sync"])), ("tick of the server's clock", _time(facts["tick"])),
             ("this clock ahead of it", _time(facts["clock"]))]
     return rows + (_both(facts["together"]) if facts["together"] else [])

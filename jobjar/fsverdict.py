@@ -63,7 +63,7 @@ def verdict(remarks: list[Remark]) -> str:
 
 def _numbers(facts: dict) -> list[Remark]:
     room, found = facts["room"], []
-    if room["bytes"] < BYTES:
+    if room["bytes"] is not None and room["bytes"] < BYTES:
         found.append(Remark(WEAK, "space", f"only {quantities.format_size(room['bytes'])} bytes are free: make room"))
     if room["files"] is not None and room["files"] < FILES:
         found.append(Remark(WEAK, "inodes", f"only {room['files']} more files can be made: remove some"))

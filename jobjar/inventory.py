@@ -87,7 +87,7 @@ class Inventory:
         for directory, entries in ((self.jar.limbo, self.limbo), (self.jar.logs, self.logs),
                                    (self.jar.failed, self.failed), (self.jar.completed, self.completed)):
             yield from ((os.path.join(directory, entry.name), entry.name.removeprefix(layout.PROBE))
-                        for entry in entries if entry.name.startswith(layout.PROBE))
+                        for entry in entries if is_probe(directory, entry.name))
 
     def owns(self, worker: str) -> bool:
         """Whether the worker, or whoever fenced it, may still be responsible for jobs."""
@@ -106,6 +106,11 @@ def _seen(category: str | None, entry: Entry, holder: str) -> Seen:
 def is_job(entry: Entry) -> bool:
     """Whether it may be a job, as far as a listing tells."""
     return entry.kind == FILE and not entry.name.startswith(".")
+
+
+def is_probe(directory: str, name: str) -> bool:
+    """Whether it is such a file of a worker's; what only has such a name, and says something, is a person's."""
+    return name.startswith(layout.PROBE) and fslook.is_empty_file(directory, name)
 
 
 def is_holder(name: str) -> bool:

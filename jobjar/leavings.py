@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from jobjar import census, fslook, layout, leftovers, node, registration
 from jobjar.findings import PERSON, THREAT, UNTIDY, Finding
 from jobjar.fslook import DIRECTORY, FILE, LINK, Entry
-from jobjar.inventory import Inventory
+from jobjar.inventory import Inventory, is_probe
 from jobjar.leftovers import AWAY, BUSY, GONE, HIDDEN, NOBODY, REBOOTED
 from jobjar.node import Identity
 
@@ -76,12 +76,11 @@ def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
     draft = registration.parse_draft(entry.name)
     if entry.name.startswith(layout.ASIDE):
         yield from _aside(seen, me, path, entry)
-    elif entry.name.startswith(layout.CLEANED):
+    elif entry.name.startswith(layout.CLEANED) and entry.kind == FILE:
         yield Finding(UNTIDY, "left-over", path, f"a job that was being cleaned away: {_WITHDRAW} removes it", proof)
-    elif entry.name.startswith(registration.NOW):
-        if is_forgotten_clock(seen.jar.limbo, entry.name):
-            yield Finding(UNTIDY, "clock", path, "an empty file by which a process asked for the server's time:"
-                          " `jobjar check --repair` removes it", proof)
+    elif is_forgotten_clock(seen.jar.limbo, entry.name):
+        yield Finding(UNTIDY, "clock", path, "an empty file by which a process asked for the server's time:"
+                      " `jobjar check --repair` removes it", proof)
     elif entry.name.startswith(layout.CHECK):
         of = registration.parse_check(entry.name)
         how = leftovers.of_process(me, *of) if of else BUSY
@@ -91,7 +90,7 @@ def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
         how = leftovers.of_process(me, *draft)
         if how != BUSY:
             yield from _say(how, path, "an unfinished worker's directory", draft[0].rpartition(".")[0], proof)
-    elif age(path) > OLD and not entry.name.startswith(layout.PROBE):
+    elif age(path) > OLD and not is_probe(seen.jar.limbo, entry.name):
         yield Finding(PERSON, "old-draft", path, "it has been here for more than an hour and was never submitted: if"
                       " nobody is writing it any more, move it to unclaimed/ or remove it", proof)
 
@@ -111,7 +110,9 @@ def _aside(seen: Inventory, me: Identity, path: str, entry: Entry) -> Iterator[F
 
 
 def is_forgotten_clock(limbo: str, name: str) -> bool:
-    """Whether no process can be using this file of `registration.server_now`: its own is gone, or it is old."""
+    """Whether it is a file of `registration.server_now` that no process can be using: its own is gone, or it is old."""
+    if not name.startswith(registration.NOW) or not fslook.is_empty_file(limbo, name):
+        return False
     of, _, pid = name.removeprefix(registration.NOW).rpartition(".")
     if of == os.uname().nodename and pid.isascii() and pid.isdigit() and node.start_ticks(int(pid)) is None:
         return True

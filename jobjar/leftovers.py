@@ -6,8 +6,10 @@ decides about a job; docs/PROTOCOL.md section 9, at its end.
 
 import os
 import re
+from collections.abc import Callable
 
 from jobjar import fslook, fsops, layout, node, registration, reservation, states
+from jobjar.errors import JobJarError
 from jobjar.layout import Jar
 from jobjar.node import Identity
 
@@ -49,18 +51,44 @@ def of_process(me: Identity, owner: str, nonce: str) -> str:
     if not _NONCE.fullmatch(nonce):
         # Of somebody else's making, who alone knows what it means.
         return HIDDEN
-    binding, mine = (text.removeprefix("none-").partition("-")[0] for text in (nonce, node.nonce(me)))
-    if binding == mine:
+    if is_here(me, owner, nonce):
         return BUSY
-    return HIDDEN if binding[:6] == mine[:6] else REBOOTED
+    return HIDDEN if _binding(nonce)[:6] == _binding(node.nonce(me))[:6] else REBOOTED
+
+
+def is_here(me: Identity, owner: str, nonce: str) -> bool:
+    """Whether pids of the process NODE.PID with this nonce mean here what they meant there: same boot and container."""
+    return owner.rpartition(".")[0] == me.node and _binding(nonce) == _binding(node.nonce(me))
+
+
+def _binding(nonce: str) -> str:
+    return nonce.removeprefix("none-").partition("-")[0]
 
 
 def _is_of(record: registration.Record, nonce: str) -> bool:
     return f"{nonce.removeprefix('none-')}-".startswith(record.nonce + "-")
 
 
-def sweep(jar: Jar, me: Identity) -> None:
-    """Withdraw the reservations of the dead, finish interrupted cleanings, remove views of what is claimed no more."""
+def sweep(jar: Jar, me: Identity) -> list[str]:
+    """Withdraw the reservations of the dead, finish interrupted cleanings, remove views of what is claimed no more.
+
+    Returns sentences about what could not be done now: one thing that cannot be removed keeps no other lying about.
+    """
+    left: list[str] = []
+    for step in (_withdraw, _drop_dangling, _clear_limbo, clear_checks, _clear_view):
+        attempt(left, step, jar, me)
+    return left
+
+
+def attempt(left: list[str], step: Callable, *arguments: object) -> None:
+    """Take one step of tidying up; when it fails, `left` gets a sentence, and the next can be taken all the same."""
+    try:
+        step(*arguments)
+    except (OSError, JobJarError) as error:
+        left.append(f"what the dead have left could not all be removed now: {error}")
+
+
+def _withdraw(jar: Jar, me: Identity) -> None:
     for name, text in fslook.links(jar.completed):
         owner = _dead_owner(jar, me, text)
         if owner:
@@ -69,10 +97,6 @@ def sweep(jar: Jar, me: Identity) -> None:
         for name, text in fslook.links(directory):
             if name.startswith(".") and _dead_owner(jar, me, text):
                 reservation.withdraw(jar, os.path.join(directory, name), text)
-    _drop_dangling(jar, me)
-    _clear_limbo(jar, me)
-    clear_checks(jar, me)
-    _clear_view(jar)
 
 
 def _drop_dangling(jar: Jar, me: Identity) -> None:
@@ -111,12 +135,12 @@ def _clear_limbo(jar: Jar, me: Identity) -> None:
     for name, text in fslook.links(jar.limbo):
         if _dead_owner(jar, me, text):
             fsops.remove(os.path.join(jar.limbo, name))
-    for name in fslook.names(jar.limbo):
-        draft = registration.parse_draft(name)
-        if name.startswith(layout.CLEANED):
-            fsops.remove(os.path.join(jar.limbo, name))
+    for entry in fslook.scan(jar.limbo):
+        draft = registration.parse_draft(entry.name)
+        if entry.name.startswith(layout.CLEANED) and entry.is_file(follow_symlinks=False):
+            fsops.remove(entry.path)
         elif draft and node.is_dead_nonce(*draft, me):
-            fsops.remove_tree(os.path.join(jar.limbo, name))
+            fsops.remove_tree(entry.path)
 
 
 def clear_checks(jar: Jar, me: Identity, now: float | None = None) -> None:
@@ -133,7 +157,7 @@ def clear_checks(jar: Jar, me: Identity, now: float | None = None) -> None:
             fsops.remove_tree(os.path.join(jar.limbo, name))
 
 
-def _clear_view(jar: Jar) -> None:
+def _clear_view(jar: Jar, _: Identity) -> None:
     """Remove the links in claimed/ to what workers had who own nothing any more."""
     for name, text in fslook.links(jar.claimed):
         worker = jar.viewed(text)

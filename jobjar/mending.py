@@ -6,6 +6,7 @@ was made by a process of this node before a reboot. Every step may be interrupte
 
 import os
 from collections import namedtuple
+from collections.abc import Callable
 
 from jobjar import fslook, fsops, holders, layout, leavings, leftovers, moves, node, notes, process, registration
 from jobjar import reservation, states, submission
@@ -35,17 +36,19 @@ def mend(jar: Jar, settings: Settings) -> Report | None:
         if not mine:
             return None
         me = node.myself(settings.node)
-        _Before(jar, me).withdraw()
-        jobs, left = Recovery(jar, me, settings.max_attempts).node()
-        _sweep(jar, me)
-        return Report([*jobs, *_rescue(jar, me, left)], left)
+        left: list[str] = []
+        leftovers.attempt(left, lambda: _Before(jar, me, left).withdraw())
+        jobs, stranded = Recovery(jar, me, settings.max_attempts).node()
+        leftovers.attempt(left, _sweep, jar, me, left)
+        leftovers.attempt(left, _rescue, jar, me, jobs, left)
+        return Report(jobs, stranded + left)
 
 
 class _Before:
-    """What processes of this node made before a reboot and did not remove."""
+    """What processes of this node made before a reboot and did not remove. `left` gets sentences about what stays."""
 
-    def __init__(self, jar: Jar, me: Identity) -> None:
-        self.jar, self.me = jar, me
+    def __init__(self, jar: Jar, me: Identity, left: list[str]) -> None:
+        self.jar, self.me, self.left = jar, me, left
         self.now = registration.server_now(jar)
 
     def withdraw(self) -> None:
@@ -55,35 +58,42 @@ class _Before:
             if not self._is_meant(directory, name, leftovers.standing(self.jar, self.me, text)):
                 continue
             if directory == self.jar.completed:
-                reservation.void(self.jar, name, text, reservation.parse(text)[1])
+                self._attempt(reservation.void, self.jar, name, text, reservation.parse(text)[1])
             else:
-                reservation.withdraw(self.jar, os.path.join(directory, name), text)
+                self._attempt(reservation.withdraw, self.jar, os.path.join(directory, name), text)
         for entry in seen.limbo:
             path = os.path.join(self.jar.limbo, entry.name)
             of = registration.parse_check(entry.name) or \
                 entry.kind == DIRECTORY and registration.parse_draft(entry.name)
             text = fslook.link_text(path) if entry.kind == LINK and entry.name.startswith(layout.ASIDE) else None
             if text and self._is_meant(self.jar.limbo, entry.name, leftovers.standing(self.jar, self.me, text)):
-                fsops.remove(path)
+                self._attempt(fsops.remove, path)
             elif of and not entry.name.startswith(layout.ASIDE) \
                     and self._is_meant(self.jar.limbo, entry.name, leftovers.of_process(self.me, *of)):
                 fsops.remove_tree(path)
 
+    def _attempt(self, step: Callable, *arguments: object) -> None:
+        leftovers.attempt(self.left, step, *arguments)
+
     def _is_meant(self, directory: str, name: str, standing: str) -> bool:
         """Whether it is of this node before a reboot, and too old for a computer that has just taken its name."""
         found = fslook.status(directory, name) if standing == leftovers.REBOOTED else None
-        return found is not None and self.now - found.st_mtime > node.BEAT_VETO
+        is_old = found is not None and self.now - found.st_mtime > node.BEAT_VETO
+        if found is not None and not is_old:
+            self.left.append(f"{os.path.join(directory, name)} is so young that another computer of this node's name"
+                             " may have made it: try again in three minutes")
+        return is_old
 
 
-def _sweep(jar: Jar, me: Identity) -> None:
+def _sweep(jar: Jar, me: Identity, left: list[str]) -> None:
     """Remove what is nobody's and no recovery looks for."""
     seen = Inventory(jar)
     for path, worker in seen.probes():
         if not registration.owns_jobs(jar, worker):
-            fsops.remove(path)
+            leftovers.attempt(left, fsops.remove, path)
     for entry in seen.limbo:
-        if entry.name.startswith(registration.NOW) and leavings.is_forgotten_clock(jar.limbo, entry.name):
-            fsops.remove(os.path.join(jar.limbo, entry.name))
+        if leavings.is_forgotten_clock(jar.limbo, entry.name):
+            leftovers.attempt(left, fsops.remove, os.path.join(jar.limbo, entry.name))
     for name in seen.staff:
         lock = holders.dead_lock(seen, me, name)
         # Other jars have workers too, but no two have one nonce.
@@ -91,9 +101,8 @@ def _sweep(jar: Jar, me: Identity) -> None:
             fsops.remove(lock)
 
 
-def _rescue(jar: Jar, me: Identity, left: list[str]) -> list[tuple[str, None, str]]:
+def _rescue(jar: Jar, me: Identity, jobs: list[tuple], left: list[str]) -> None:
     """Put the files that the death of a process has left without their names into held/, each with a note."""
-    rescued = []
     now = registration.server_now(jar)
     for entry in Inventory(jar).limbo:
         if not entry.name.startswith(layout.ASIDE) or entry.kind != FILE:
@@ -108,16 +117,15 @@ def _rescue(jar: Jar, me: Identity, left: list[str]) -> list[tuple[str, None, st
         moved = moves.rescue(jar, Place(states.LIMBO, None, entry.name), name)
         if moved:
             fsops.sync_directory(jar.held)
-            rescued.append(("rescue", None, name))
-    return rescued
+            jobs.append(("rescue", None, name))
 
 
 def _is_abandoned(path: str, me: Identity, now: float) -> bool:
     """Whether the process that renamed the file to this name is dead, or it has been there for too long."""
     # The name ends with the pid of that process and its clock, see `reservation.withdraw`.
-    of, pid = os.path.basename(path).removeprefix(layout.ASIDE).split(":")[0], path.split(".")[-2:-1]
-    is_mine = of.rpartition(".")[0] == me.node and pid and pid[0].isascii() and pid[0].isdigit()
-    if is_mine and node.start_ticks(int(pid[0])) is None:
+    text, pid, _ = ["", "", *os.path.basename(path).removeprefix(layout.ASIDE).rsplit(".", 2)][-3:]
+    if leftovers.is_here(me, *text.rpartition(":")[::2]) and pid.isascii() and pid.isdigit() \
+            and node.start_ticks(int(pid)) is None:
         return True
     found = fslook.status(*os.path.split(path))
     return found is not None and now - found.st_ctime > node.BEAT_VETO

@@ -39,7 +39,7 @@ class Recovery:
         """Recover every provably dead worker of this node, then withdraw the reservations of the dead."""
         for worker in self._owners(self.me.node):
             self._attempt(worker, lambda: self._judge(worker))
-        leftovers.sweep(self.jar, self.me)
+        self.report.left.extend(leftovers.sweep(self.jar, self.me))
         return self.report
 
     def _owners(self, of: str) -> list[str]:
@@ -79,7 +79,7 @@ class Recovery:
         """Recover the workers that `believe` has fenced."""
         for record in fenced:
             self._attempt(record.worker, lambda: self.worker(record))
-        leftovers.sweep(self.jar, self.me)
+        self.report.left.extend(leftovers.sweep(self.jar, self.me))
         return self.report
 
     def _believe(self, worker: str, fenced: list[Record]) -> None:

@@ -8,7 +8,7 @@ import json
 import os
 from collections import namedtuple
 
-from jobjar import fslook, fsops, layout, node
+from jobjar import beat, fslook, fsops, layout, node
 from jobjar.errors import Fenced, JobJarError
 from jobjar.layout import Jar
 from jobjar.node import Identity
@@ -162,20 +162,14 @@ def verdict(jar: Jar, record: Record, me: Identity) -> str:
         return node.UNKNOWN
     if record.identity.boot == me.boot or record.identity.node != me.node:
         return node.verdict(record.identity, me)
-    beat = fslook.status(jar.worker(record.worker), "beat")
-    age = server_now(jar) - beat.st_mtime if beat else node.BEAT_VETO
+    touched = fslook.mtime(jar.worker(record.worker), "beat")
+    age = node.BEAT_VETO if touched is None else server_now(jar) - touched
     return node.verdict(record.identity, me, age)
 
 
 def server_now(jar: Jar) -> float:
     """The file server's clock, in seconds since the epoch, by a short-lived dot file in limbo/."""
-    name = f"{NOW}{os.uname().nodename}.{os.getpid()}"
-    path = os.path.join(jar.limbo, name)
-    fsops.touch(path)
-    try:
-        return fslook.status(jar.limbo, name).st_mtime
-    finally:
-        fsops.remove(path)
+    return beat.server_time(os.path.join(jar.limbo, f"{NOW}{os.uname().nodename}.{os.getpid()}"))
 
 
 def owns_jobs(jar: Jar, worker: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from jobjar import census, fslook, jobname, layout, reservation
 from jobjar.findings import INFORMATION, PERSON, THREAT, UNTIDY, Finding
 from jobjar.fslook import FILE, LINK, Entry
-from jobjar.inventory import Inventory, Seen, is_job
+from jobjar.inventory import Inventory, Seen, is_job, is_probe
 
 
 def find(seen: Inventory) -> Iterator[Finding]:
@@ -84,7 +84,7 @@ def _completed(seen: Inventory) -> Iterator[Finding]:
 
 def _dot_name(path: str, entry: Entry) -> Iterator[Finding]:
     # `leavings` looks at probes.
-    if not entry.name.startswith(layout.PROBE):
+    if not is_probe(*os.path.split(path)):
         yield _foreign(path, "its name begins with a dot, so nobody looks at it", entry)
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from support import jars
 
-from jobjar import fsmeasure, fsops, fslook, mounts
+from jobjar import beat, fslook, fsmeasure, fsops, fsreport, mounts
 
 
 def refuse(code):
@@ -121,6 +121,17 @@ def test_what_is_on_another_mount_is_apart(jar, monkeypatch):
     assert sorted(fsmeasure.apart(jar)) == sorted([jar.workers, f"{jar.unclaimed}/LINUX"])
 
 
+def test_a_file_system_that_counts_nothing_has_room_for_everything(room, monkeypatch):
+    real = os.statvfs(room)
+    uncounted = os.statvfs_result([*real[:2], 0, 0, 0, 0, 0, 0, *real[8:]])
+    monkeypatch.setattr(os, "statvfs", lambda _: uncounted)
+    assert fsmeasure.space(room) == {"bytes": None, "files": None}
+    document = {"home": "/jar", "node": "a", "verdict": "good", "remarks": [], "unmeasured": None, "facts": {
+        "mount": None, "room": fsmeasure.space(room), "rename": 0.0, "sync": 0.0, "tick": 0.0, "clock": 0.0,
+        "together": None}}
+    assert "any size, any number of files" in fsreport.render(document)
+
+
 def test_the_clock_is_compared_with_the_server_s(room, monkeypatch):
     real = time.time
     assert abs(fsmeasure.clock(room)) < 1
@@ -131,9 +142,9 @@ def test_the_clock_is_compared_with_the_server_s(room, monkeypatch):
 
 def test_a_server_that_counts_whole_seconds_is_waited_for(room, monkeypatch):
     # Half of its second is over when the first file is made.
-    begun, made = int(time.time()), fsmeasure._made
+    begun, made = int(time.time()), beat.server_time
     late = time.time() - begun - 0.5
-    monkeypatch.setattr(fsmeasure, "_made", lambda path: float(int(made(path) - late)))
+    monkeypatch.setattr(beat, "server_time", lambda path: float(int(made(path) - late)))
     assert abs(fsmeasure.clock(room) - late) < 0.4
 
 

@@ -111,6 +111,8 @@ def test_what_is_scarce_or_slow_makes_it_weak(more, subject):
 
 def test_a_file_system_without_a_limit_of_files_is_not_short_of_them():
     assert judged(room={"bytes": 2**40, "files": None}) == "good"
+    # A tmpfs without limits.
+    assert judged(room={"bytes": None, "files": None}) == "good"
 
 
 def test_a_directory_elsewhere_makes_it_unfit():

@@ -1,12 +1,13 @@
 """What `jobjar check --repair` mends, what it leaves to a person, and that it may die at any moment."""
 
+import errno
 import itertools
 import os
 
 import pytest
 from support import faults, invariants, jars, nodes, workers
 
-from jobjar import inspection, mending, node, notes, process, registration, reservation
+from jobjar import findings, inspection, leavings, mending, node, notes, process, registration, reservation
 from jobjar.layout import Place
 from jobjar.nodelock import only_one
 
@@ -43,9 +44,9 @@ def draft_of(identity, jar):
     return path
 
 
-def caught(jar, of="rain", pid=NO_PID, word="caught"):
+def caught(jar, of="rain", pid=NO_PID, word="caught", nonce=node.nonce(ME), clock=123):
     """A job caught between the two renames of a withdrawal."""
-    return jars.write(f"{jar.limbo}/.aside.{of}.5:x-1.{pid}.123", jars.script(word))
+    return jars.write(f"{jar.limbo}/.aside.{of}.5:{nonce}-1.{pid}.{clock}", jars.script(word))
 
 
 def test_there_is_nothing_to_mend_in_a_jar_that_is_all_right(jar):
@@ -93,8 +94,10 @@ def test_what_is_of_a_time_before_a_reboot_is_withdrawn(jar):
 def test_what_is_too_young_to_be_of_a_time_before_a_reboot_is_left(jar):
     os.symlink(text_of(REBOOTED), f"{jar.completed}/a.0")
     os.mkdir(f"{jar.limbo}/.{node.owner(REBOOTED)}.{node.nonce(REBOOTED)}")
-    mend(jar)
+    left = mend(jar).left
     assert len(os.listdir(jar.completed)) == len(os.listdir(jar.limbo)) == 1
+    assert [sentence.partition(" ")[0] for sentence in left] == \
+        [f"{jar.completed}/a.0", f"{jar.limbo}/{os.listdir(jar.limbo)[0]}"]
 
 
 @pytest.mark.parametrize("text", [
@@ -131,7 +134,7 @@ def test_a_caught_file_goes_to_held_with_a_note_that_says_where_it_was(jar):
 
 def test_two_caught_files_get_two_names(jar):
     caught(jar, word="one")
-    jars.write(f"{jar.limbo}/.aside.rain.5:x-1.{NO_PID}.124", jars.script("two"))
+    caught(jar, word="two", clock=124)
     assert len(mend(jar).jobs) == len(os.listdir(jar.held)) == 2
 
 
@@ -141,9 +144,12 @@ def test_a_caught_file_that_somebody_takes_away_meanwhile_is_not_reported_as_res
     assert mend(jar) == ([], []) and not os.listdir(jar.held)
 
 
-@pytest.mark.parametrize("of, pid", [("rain", os.getpid()), ("snow", NO_PID)])
-def test_a_file_that_a_living_process_may_be_dealing_with_is_left(jar, of, pid, monkeypatch):
-    path = caught(jar, of, pid)
+@pytest.mark.parametrize("of, pid, nonce", [
+    ("rain", os.getpid(), node.nonce(ME)), ("snow", NO_PID, node.nonce(ME)),
+    # Of another container: its pids mean nothing here. And somebody's own name.
+    ("rain", NO_PID, node.nonce(ME._replace(pidns=ME.pidns ^ 1))), ("rain", NO_PID, "x")])
+def test_a_file_that_a_living_process_may_be_dealing_with_is_left(jar, of, pid, nonce, monkeypatch):
+    path = caught(jar, of, pid, nonce=nonce)
     (said,) = mend(jar).left
     assert path in said and os.path.exists(path)
     # By the server's clock, a day later.
@@ -164,6 +170,46 @@ def test_what_is_provably_nobodys_is_removed(jar):
     mend(jar)
     assert inspection.inspect(jar, ME) == [] and not any(map(os.listdir, stations))
     assert not os.path.exists(process.lock_of(dead.nonce))
+
+
+@pytest.mark.parametrize("name", [".probe.rain.5", ".now.mine", ".cleaned.mine", ".aside.mine"])
+def test_a_person_s_directory_of_a_name_like_ours_is_left_and_keeps_nothing_else_from_being_mended(jar, name):
+    path = f"{jar.limbo}/{name}"
+    os.mkdir(path)
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    jars.write(f"{jar.limbo}/.cleaned.a.0", "a job")
+    jars.write(f"{jar.logs}/.probe.rain.5", "")
+    nodes.Dead(jar).claim()
+    assert mend(jar) == ([("recover", None, "a.0")], [])
+    assert os.listdir(jar.limbo) == [name] and not os.listdir(jar.logs)
+
+
+@pytest.mark.parametrize("name", ["limbo/.probe.rain.5", "completed/.probe.mine", "limbo/.now.mine"])
+def test_a_person_s_file_of_a_name_like_ours_is_left_for_it_is_not_empty(jar, name, monkeypatch):
+    path = jars.write(f"{jar.home}/{name}", "a thesis")
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    # Of no age that is measured here.
+    monkeypatch.setattr(leavings, "OLD", -1.0)
+    assert mend(jar) == ([], []) and jars.read(path) == "a thesis"
+    assert [(f.severity, f.path) for f in inspection.inspect(jar, ME)] == [(findings.PERSON, path)]
+
+
+def test_what_cannot_be_removed_is_told_and_keeps_nothing_else_from_being_mended(jar, monkeypatch):
+    stuck = jars.write(f"{jar.limbo}/.cleaned.a.0", "a job")
+    text = text_of(nodes.dead_identity())
+    os.symlink("../workers/rain.5/claims/b.0", f"{jar.claimed}/b.0")
+    other = jars.write(f"{jar.logs}/.probe.rain.5", "")
+    os.symlink(text, f"{jar.completed}/c.0")
+    unlink = os.unlink
+
+    def refused(path, **options):
+        if path == stuck:
+            raise PermissionError(errno.EPERM, "not yours", path)
+        unlink(path, **options)
+    monkeypatch.setattr(os, "unlink", refused)
+    jobs, (sentence,) = mend(jar)
+    assert not jobs and stuck in sentence and not os.path.exists(other)
+    assert not os.listdir(jar.completed) and not os.listdir(jar.claimed)
 
 
 def test_the_lock_file_of_a_job_that_goes_on_is_left(jar):

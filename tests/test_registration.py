@@ -171,6 +171,17 @@ def test_a_draft_of_the_dead_is_removed_and_one_of_the_living_is_not(jar):
     assert os.listdir(jar.limbo) == [f".{NAME}.{node.nonce(ME)}"]
 
 
+def test_the_servers_clock_is_not_this_node_s_where_that_sets_the_times_of_files(jar, monkeypatch):
+    # sshfs does so.
+    utime = os.utime
+    monkeypatch.setattr(os, "utime", lambda path, **_: utime(path, (86400 * 365, 86400 * 365)))
+    assert abs(registration.server_now(jar) - time.time()) < 60
+    # One that was killed has left its file.
+    path = jars.write(f"{jar.limbo}/{registration.NOW}{os.uname().nodename}.{os.getpid()}", "")
+    utime(path, (86400 * 365, 86400 * 365))
+    assert abs(registration.server_now(jar) - time.time()) < 60 and not os.listdir(jar.limbo)
+
+
 def test_the_servers_clock_is_read_and_nothing_is_left(jar):
     assert abs(registration.server_now(jar) - time.time()) < 60
     assert os.listdir(jar.limbo) == []

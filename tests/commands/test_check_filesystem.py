@@ -5,12 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from contextlib import contextmanager, nullcontext
 
 import pytest
 from support import jars, processes, programs
 
-from jobjar import layout, leftovers, node
+from jobjar import fscheck, layout, leftovers, node, registration
 
 ROOT = os.geteuid() == 0
 CHECK = ("check", "--filesystem")
@@ -172,6 +173,11 @@ def test_what_was_left_by_another_node_is_removed_after_a_day(jar):
     job = jars.write(f"{jar.limbo}/.check", "")
     check(jar.home, "a", "--wait=0")
     assert limbo(jar) == sorted(os.path.basename(path) for path in (young, job))
+
+
+def test_whatever_the_server_s_clock_says_a_check_does_not_remove_its_own(jar, monkeypatch):
+    monkeypatch.setattr(registration, "server_now", lambda _: time.time() + 2 * leftovers.CHECK_AGE)
+    assert fscheck.check(jar, node.myself("a"), 0.0, print)["verdict"] == "good" and limbo(jar) == []
 
 
 def test_recovery_removes_what_a_killed_check_of_its_node_left(jar):
