@@ -104,10 +104,11 @@ class Faults:
 
     def _pause(self, why: str) -> None:
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        self._unwritten = text.escape(
-            f"{when}: {self._worker} paused itself, `unpause_worker {self._worker}` when this is mended:"
-            f" {IN_A_ROW} jobs in a row could not be started on {self._node}, the last because: {why}")
-        self._say(self._unwritten)
+        said = text.escape(f"{self._worker} paused itself, `unpause_worker {self._worker}` when this is mended:"
+                           f" {IN_A_ROW} jobs in a row could not be started on {self._node}, the last because: {why}")
+        self._unwritten = f"{when}: {said}"
+        # The log has a time of its own.
+        self._say(said)
         self._is_told = False
         self.pauses()
 

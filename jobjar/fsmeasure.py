@@ -30,16 +30,13 @@ def measure(jar: Jar, room: str) -> dict:
 
 def apart(jar: Jar) -> list[str]:
     """The directories of the jar that are not on limbo's file system, or reached through another mount."""
-    wanted = _where(jar.limbo)
+    wanted = mounts.place(jar.limbo)
     found = [os.path.join(jar.home, name) for name in DIRECTORIES] + [jar.workers]
     for state in QUEUES:
         with os.scandir(jar.directory(state)) as entries:
             found += [entry.path for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    return [path for path in found if _where(path) != wanted]
-
-
-def _where(directory: str) -> tuple[int, int | None]:
-    return os.stat(directory).st_dev, mounts.number(directory)
+    # RACE: a category may be gone meanwhile.
+    return [path for path in found if mounts.place(path) not in (wanted, None)]
 
 
 def space(room: str) -> dict[str, int | None]:

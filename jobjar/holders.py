@@ -28,6 +28,7 @@ def find(seen: Inventory, me: Identity) -> Iterator[Finding]:
             continue
         if name in known and seen.owns(name):
             yield from _worker(seen, me, known[name])
+            yield from _waits(seen, known[name])
         elif seen.owns(name):
             yield _set_aside(seen, name)
         else:
@@ -58,6 +59,14 @@ def _worker(seen: Inventory, me: Identity, worker: Worker) -> Iterator[Finding]:
                       f" is down for good, `recover_stranded --node {worker.node} --dead`", proof)
     elif held and record.identity.node == me.node and node.verdict(record.identity, me) == node.ALIVE:
         yield from _living(seen, worker, held)
+
+
+def _waits(seen: Inventory, worker: Worker) -> Iterator[Finding]:
+    """A worker that has a reason to claim nothing; a person who has paused it knows that already."""
+    if worker.reason:
+        # How much room there is would be another number at each look.
+        why = worker.reason if worker.state == staff.PAUSED else "less is free than its JJ_MIN_FREE: make room"
+        yield Finding(INFORMATION, "claims-nothing", seen.jar.worker(worker.name), f"{worker.state}, {why}")
 
 
 def _with(held: list[Seen]) -> str:

@@ -5,13 +5,16 @@ from collections import namedtuple
 
 # `options`: name → value, "" for those that have none; what the kernel shows of the mount and of the file system.
 Mount = namedtuple("Mount", "point kind source options")
+# `device`: the file system's number; `mount`: the kernel's number of the mount through which it is reached, or None.
+Place = namedtuple("Place", "device mount")
 
 TABLE = "/proc/self/mountinfo"
 
 
 def of(directory: str) -> Mount | None:
     """The mount that `directory` is on, through whatever links; None when the kernel does not tell."""
-    wanted = number(directory)
+    there = place(directory)
+    wanted = there.mount if there else None
     try:
         with open(TABLE, encoding="utf-8", errors="surrogateescape") as table:
             parsed = [parse(line) for line in table]
@@ -20,16 +23,27 @@ def of(directory: str) -> Mount | None:
     return next((mount for identity, mount in parsed if identity == wanted), None)
 
 
-def number(directory: str) -> int | None:
-    """The kernel's number of the mount that `directory` is on; two numbers mean that nothing is renamed across."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def place(directory: str) -> Place | None:
+    """Where `directory` is: only within one place can be renamed; None when it is not there.
+
+    A directory that is bound to another place has its device number, and is another mount all the same.
+    """
+    try:
+        handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return Place(os.fstat(handle).st_dev, _number(handle))
+    finally:
+        os.close(handle)
+
+
+def _number(handle: int) -> int | None:
     try:
         with open(f"/proc/self/fdinfo/{handle}", encoding="ascii") as file:
             found = [line.split()[1] for line in file if line.startswith("mnt_id:")]
     except OSError:
         return None
-    finally:
-        os.close(handle)
     return int(found[0]) if found else None
 
 

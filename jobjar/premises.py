@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from jobjar import layout, trust
+from jobjar import layout, mounts, trust
 from jobjar.findings import PERSON, THREAT, UNTIDY, Finding
 from jobjar.inventory import Inventory
 from jobjar.layout import Jar
@@ -11,15 +11,19 @@ from jobjar.layout import Jar
 
 def find(seen: Inventory) -> Iterator[Finding]:
     """What is wrong with the directories and with FORMAT."""
+    if _is_bare(seen):
+        yield Finding(PERSON, "missing", seen.jar.home, "nothing of a jar is in it: the next command or worker makes"
+                      " one, and if there has been one, correct JJ_HOME or mount what it is on")
+        return
     yield from _format(seen.jar)
-    here = mount(seen.jar.limbo)
+    here = mounts.place(seen.jar.limbo)
     for directory in _directories(seen):
         if not os.path.isdir(directory):
             yield _missing(directory)
         else:
             yield from _usable(directory)
             # Where limbo/ is not to be had, nothing can be compared with it.
-            if here is not None and mount(directory) not in (here, None):
+            if here is not None and mounts.place(directory) not in (here, None):
                 yield Finding(THREAT, "other-file-system", directory, f"it is on another file system than"
                               f" {seen.jar.limbo}, so jobs cannot be renamed from one to the other: put the whole"
                               " jar on one")
@@ -29,6 +33,11 @@ def find(seen: Inventory) -> Iterator[Finding]:
         if path not in _directories(seen):
             yield Finding(PERSON, "closed", path, f"it cannot be looked into ({error}), so not everything was looked"
                       " at: make it accessible to you")
+
+
+def _is_bare(seen: Inventory) -> bool:
+    return not seen.workers and not any(os.path.lexists(os.path.join(seen.jar.home, part))
+                                        for part in ("FORMAT", *layout.DIRECTORIES))
 
 
 def _directories(seen: Inventory) -> list[str]:
@@ -66,18 +75,3 @@ def _private(directory: str) -> Iterator[Finding]:
         return
     if doubt:
         yield Finding(PERSON, "open-to-others", directory, doubt)
-
-
-def mount(directory: str) -> tuple[int, str] | None:
-    """On which file system `directory` is, and through which mount: only within one can be renamed; None: not there."""
-    try:
-        handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        with open(f"/proc/self/fdinfo/{handle}", encoding="ascii") as file:
-            # A directory that is bound to another place has its device number and is another mount all the same.
-            number = next((line.split()[1] for line in file if line.startswith("mnt_id:")), "")
-        return os.fstat(handle).st_dev, number
-    finally:
-        os.close(handle)

@@ -2,7 +2,7 @@
 
 import os
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from jobjar import notes
 from jobjar.findings import INFORMATION, PERSON, Finding
@@ -10,9 +10,9 @@ from jobjar.fslook import DIRECTORY, FILE, Entry
 from jobjar.inventory import Inventory, is_job
 from jobjar.journal import END, TARGET
 
-# What a file of JSON lines holds: how many of its lines cannot be read, the names of jobs and final names that its end
-# and target lines have, and the inodes.
-Said = namedtuple("Said", "bad names inodes")
+# What a file of JSON lines holds: how many of its lines cannot be read, and of which jobs its end and target lines
+# speak, by their names, final names and inodes.
+Said = namedtuple("Said", "bad jobs")
 
 
 class Records:
@@ -23,17 +23,15 @@ class Records:
 
     def find(self, seen: Inventory) -> Iterator[Finding]:
         """Lines that cannot be read, things that are no notes, and jobs whose end nobody has written down."""
-        names: set[str] = set()
-        inodes: set[int] = set()
+        ended: set[str | int] = set()
         for path in _journals(seen):
             said = self._read(seen, path)
-            names |= said.names
-            inodes |= said.inodes
+            ended |= said.jobs
             yield from _garbled(path, said)
         for entry in seen.listing(seen.jar.notes):
             yield from self._notes(seen, entry)
         for entry in seen.completed:
-            if is_job(entry) and entry.ino not in inodes and entry.name not in names:
+            if is_job(entry) and ended.isdisjoint((entry.ino, entry.name)):
                 yield Finding(INFORMATION, "no-end-line", os.path.join(seen.jar.completed, entry.name), "no journal"
                               " says how it ended: it ended in the second before a power cut, or its worker's directory"
                               " was removed, or somebody has put it there", (entry.ino,))
@@ -55,14 +53,14 @@ class Records:
                 found = os.fstat(file.fileno())
                 key = path, found.st_ino, found.st_size, found.st_mtime_ns
                 if key not in self._known:
-                    self._known[key] = _said(file.read())
+                    self._known[key] = _said(file)
                 return self._known[key]
         except FileNotFoundError:
             # RACE: it has been rotated or set aside; the next look finds it.
             pass
         except OSError as error:
             seen.closed.append((path, error.strerror))
-        return Said(0, set(), set())
+        return Said(0, set())
 
 
 def _journals(seen: Inventory) -> Iterator[str]:
@@ -71,14 +69,22 @@ def _journals(seen: Inventory) -> Iterator[str]:
                     if entry.kind == FILE and (entry.name == "journal" or entry.name.startswith("journal.")))
 
 
-def _said(data: bytes) -> Said:
-    # A last piece without newline is still being written, or was torn by a death and will be ended by the next writer.
-    raw = [line for line in data[:data.rfind(b"\n") + 1].splitlines() if line]
-    lines = notes.parse(raw)
-    ends = [line for line in lines if line.get("e") == END]
-    names = {line.get("n") for line in ends} | {line.get("as") for line in lines if line.get("e") == TARGET}
-    return Said(len(raw) - len(lines), {name for name in names if isinstance(name, str)},
-                {line["ino"] for line in ends if isinstance(line.get("ino"), int)})
+def _said(lines: Iterable[bytes]) -> Said:
+    bad, said = 0, set()
+    # One at a time: a journal may be as long as a year.
+    for raw in lines:
+        # A last piece without newline is still being written, or was torn by a death and will be ended by the next
+        # writer.
+        if raw == b"\n" or not raw.endswith(b"\n"):
+            continue
+        (line,) = notes.parse([raw]) or [None]
+        if line is None:
+            bad += 1
+        elif line.get("e") == END:
+            said.update(value for value in (line.get("n"), line.get("ino")) if isinstance(value, (str, int)))
+        elif line.get("e") == TARGET and isinstance(line.get("as"), str):
+            said.add(line["as"])
+    return Said(bad, said)
 
 
 def _garbled(path: str, said: Said) -> Iterator[Finding]:

@@ -115,8 +115,8 @@ def test_every_trait_can_be_found_missing():
 
 def test_what_is_on_another_mount_is_apart(jar, monkeypatch):
     os.mkdir(f"{jar.unclaimed}/LINUX")
-    real = mounts.number
-    monkeypatch.setattr(mounts, "number", lambda path: -1 if path in (jar.workers, f"{jar.unclaimed}/LINUX")
+    real = mounts.place
+    monkeypatch.setattr(mounts, "place", lambda path: (-1, -1) if path in (jar.workers, f"{jar.unclaimed}/LINUX")
                         else real(path))
     assert sorted(fsmeasure.apart(jar)) == sorted([jar.workers, f"{jar.unclaimed}/LINUX"])
 

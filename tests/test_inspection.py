@@ -344,6 +344,18 @@ def test_a_second_job_of_a_running_worker_is_worth_knowing(jar):
         os.unlink(f"{worker.claims}/b.0")
 
 
+def test_a_worker_that_has_a_reason_to_claim_nothing_is_worth_knowing(jar):
+    registration.write(jar, ME, {"min_free": [2**62, 0]})
+    name = node.owner(ME)
+    assert found(jar) == {("information", "claims-nothing", f"workers/{name}")} and "JJ_MIN_FREE" in says(jar)
+    # A person's own pause is no news to him.
+    marker = jars.write(f"{jar.worker(name)}/PAUSE", "")
+    assert found(jar) == set()
+    os.unlink(marker)
+    jars.write(marker, "the node is sick")
+    assert found(jar) == {("information", "claims-nothing", f"workers/{name}")} and "the node is sick" in says(jar)
+
+
 def test_what_else_lies_in_the_workers_directory_is_worth_knowing(jar, dead):
     registration.leave(jar, dead.name)
     jars.write(f"{dead.directory}/scratch.left-1", "")
@@ -377,7 +389,7 @@ def test_lines_that_cannot_be_read_are_worth_knowing_but_not_a_last_piece(jar):
     assert found(jar) == set()
     for path in paths:
         with open(path, "a", encoding="utf-8") as file:
-            file.write("\n\0\0\0\n")
+            file.write('\n\0\0\0\n{"e": "end", "n": ["of somebody else"], "ino": {}}\n')
     assert found(jar) == {("information", "garbled", os.path.relpath(path, jar.home)) for path in paths}
     assert "2 lines" in inspection.inspect(jar, ME)[0].says
 
@@ -401,6 +413,16 @@ def test_what_is_no_note_is_found(jar):
 
 
 # The directories.
+
+
+def test_where_nothing_of_a_jar_is_no_job_is_in_danger_and_yet_not_all_is_right(jar):
+    for name in os.listdir(jar.home):
+        path = f"{jar.home}/{name}"
+        os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
+    assert found(jar) == {("person", "missing", ".")} and "JJ_HOME" in says(jar)
+    # What workers have is something.
+    os.makedirs(jar.claims("rain.5"))
+    assert ("threat", "missing", "completed") in found(jar)
 
 
 def test_a_directory_that_is_missing_is_found_and_not_made(jar):

@@ -30,7 +30,7 @@ def test_what_is_read_only_anywhere_is_read_only(own, shared):
 def test_the_mount_of_a_directory_is_found_through_links(tmp_path):
     os.symlink("/proc/self", tmp_path / "link")
     assert mounts.of(str(tmp_path / "link")).kind == "proc"
-    assert mounts.number(str(tmp_path)) == mounts.number("/proc") or mounts.of(str(tmp_path)).kind != "proc"
+    assert mounts.place(str(tmp_path)) != mounts.place("/proc") and mounts.place(str(tmp_path / "gone")) is None
 
 
 def test_a_kernel_that_does_not_tell_is_no_error(monkeypatch, tmp_path):
