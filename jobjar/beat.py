@@ -1,5 +1,6 @@
 """A worker's sign of life, and by it the file server's clock: an empty file that is touched now and then."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -15,11 +16,15 @@ FRESH = 1.0
 def server_time(path: str) -> float:
     """When the file server says that it made the file `path`, in s since the epoch; it is removed again.
 
-    `path` must be a name that no other process uses: what is there is of an earlier one, killed in the midst of this.
+    `path` is this process's alone: what is there is of an earlier one of its number, killed in the midst of this.
     """
-    # NFS: and FUSE: setting a file's times may be done with this node's clock, making it is done with the server's.
-    fsops.remove(path)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    handle = None
+    while handle is None:
+        fsops.remove(path)
+        # NFS: a lost reply says "exists" of what I have just made; RACE: so does a container of this computer's name.
+        with contextlib.suppress(FileExistsError):
+            # NFS: and FUSE: setting a file's times may be done with this node's clock, making it with the server's.
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         return os.fstat(handle).st_mtime
     finally:

@@ -41,7 +41,8 @@ def mend(jar: Jar, settings: Settings) -> Report | None:
         jobs, stranded = Recovery(jar, me, settings.max_attempts).node()
         leftovers.attempt(left, _sweep, jar, me, left)
         leftovers.attempt(left, _rescue, jar, me, jobs, left)
-        return Report(jobs, stranded + left)
+        # The same disk or the same right may have kept several things from being mended.
+        return Report(jobs, list(dict.fromkeys(stranded + left)))
 
 
 class _Before:

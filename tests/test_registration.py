@@ -9,7 +9,7 @@ import pytest
 from support import faults, jars
 from support.faults import AFTER, BEFORE, LOST, MEANWHILE, RAISE, TORN, Fault
 
-from jobjar import leftovers, node, registration
+from jobjar import fsops, leftovers, node, registration
 from jobjar.errors import Fenced, JobJarError
 
 ME = node.myself("rain")
@@ -179,6 +179,18 @@ def test_the_servers_clock_is_not_this_node_s_where_that_sets_the_times_of_files
     # One that was killed has left its file.
     path = jars.write(f"{jar.limbo}/{registration.NOW}{os.uname().nodename}.{os.getpid()}", "")
     utime(path, (86400 * 365, 86400 * 365))
+    assert abs(registration.server_now(jar) - time.time()) < 60 and not os.listdir(jar.limbo)
+
+
+def test_the_servers_clock_is_read_though_another_container_of_this_name_asks_at_once(jar, monkeypatch):
+    remove, others = fsops.remove, iter([True, True])
+
+    def remove_and_lose(path):
+        gone = remove(path)
+        if next(others, False):
+            jars.write(path, "")
+        return gone
+    monkeypatch.setattr(fsops, "remove", remove_and_lose)
     assert abs(registration.server_now(jar) - time.time()) < 60 and not os.listdir(jar.limbo)
 
 

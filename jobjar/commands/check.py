@@ -49,21 +49,23 @@ def run(options: "Options", settings: Settings) -> int:
         raise UsageError("--wait belongs to --filesystem: leave it out, or measure with both")
     jar = layout.view_jar(settings.home, settings.worker_home)
     found = inspection.inspect(jar, node.myself(settings.node))
-    jobs, mended = [], []
+    jobs, left, mended = [], [], []
     if options.repair:
-        jobs, mended, found = _repair(jar, settings, found)
+        (jobs, left), mended, found = _repair(jar, settings, found)
     if options.json:
         # Only those who ask for it pay for the import.
         import json
         print(json.dumps({"home": jar.home, "moved": [_moved(*job) for job in jobs],
-                          "mended": findings.document(mended), "findings": findings.document(found)}, indent=1))
+                          "left": left, "mended": findings.document(mended), "findings": findings.document(found)},
+                         indent=1))
     else:
         print(_text(jobs, mended, found), end="")
     return 1 if findings.is_trouble(found) else 0
 
 
-def _repair(jar: layout.Jar, settings: Settings, before: list[Finding]) -> tuple[list, list[Finding], list[Finding]]:
-    """(jobs that were moved, what is no longer found, what is)"""
+def _repair(jar: layout.Jar, settings: Settings,
+            before: list[Finding]) -> tuple[mending.Report, list[Finding], list[Finding]]:
+    """(what was moved and what had to be left, what is no longer found, what is)"""
     # As every command does, it makes what is missing of the jar itself.
     report = mending.mend(layout.open_jar(settings.home, settings.worker_home), settings)
     if report is None:
@@ -76,7 +78,7 @@ def _repair(jar: layout.Jar, settings: Settings, before: list[Finding]) -> tuple
     gone = [finding for finding in before if (finding.kind, finding.path) not in there]
     # What is made anew is empty, and what was in it is still to be looked for.
     after = findings.in_order([*after, *(finding for finding in gone if finding.kind == "missing")])
-    return report.jobs, [finding for finding in gone if finding.kind in mending.MENDED], after
+    return report, [finding for finding in gone if finding.kind in mending.MENDED], after
 
 
 def _moved(event: str, category: str | None, name: str) -> dict:

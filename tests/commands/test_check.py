@@ -76,6 +76,7 @@ def test_what_cannot_be_mended_now_is_a_message(jar, capsys):
     code, out, err = check(jar, capsys, "--repair")
     assert code == 1 and caught in out and "\nmended" not in f"\n{out}"
     assert err.startswith(f"check: {caught} is so young") and err.count("\n") == 1
+    assert json.loads(check(jar, capsys, "--repair", "--json")[1])["left"] == [err.strip().partition(": ")[2]]
 
 
 def test_a_repair_does_not_hide_that_a_directory_was_missing(jar, capsys):
