@@ -57,7 +57,19 @@ def _worker(seen: Inventory, me: Identity, worker: Worker) -> Iterator[Finding]:
         yield Finding(PERSON if held else INFORMATION, "unknown", directory, "it cannot be judged from here and has not"
                       f" been heard of lately{_with(held)}: `jobjar check` on node {worker.node} can say more; if that"
                       f" is down for good, `recover_stranded --node {worker.node} --dead`", proof)
-    elif held and record.identity.node == me.node and node.verdict(record.identity, me) == node.ALIVE:
+    elif record.identity.node == me.node:
+        yield from _here(seen, me, worker, record, held)
+
+
+def _here(seen: Inventory, me: Identity, worker: Worker, record: registration.Record,
+          held: list[Seen]) -> Iterator[Finding]:
+    """A worker of this node that may well live."""
+    of = record.identity
+    if of.machine and of.machine == me.machine and of.boot != me.boot:
+        yield Finding(INFORMATION, "young-reboot", seen.jar.worker(worker.name), "it is of another boot of this node,"
+                      f" or of a computer cloned from it, and was heard of lately{_with(held)}: if this node has just"
+                      " been booted, look again in three minutes", tuple(job.ino for job in held))
+    elif held and node.verdict(of, me) == node.ALIVE:
         yield from _living(seen, worker, held)
 
 
@@ -81,7 +93,7 @@ def _stranded(directory: str, held: list[Seen], record: registration.Record, pro
 
 
 def _is_being_recovered(seen: Inventory, me: Identity, worker: str) -> bool:
-    """Whether a living process of this node has fenced all that the worker had, and so is about to see to it."""
+    """Whether another living process of this node has fenced all that the worker had, and is about to see to it."""
     holders = [entry.name for entry in seen.staff[worker] if is_holder(entry.name)]
     return all(name.startswith(RECOVERING) and _lives(name.removeprefix(RECOVERING), me) for name in holders)
 
@@ -93,7 +105,8 @@ def _lives(fence: str, me: Identity) -> bool:
         owner = f"{me.node}.{int(nonce.rpartition('.')[2], 16)}"
     except ValueError:
         return False
-    return leftovers.of_process(me, owner, nonce) == leftovers.BUSY
+    # What this very process has fenced, before it looks, it had to leave.
+    return nonce != node.nonce(me) and leftovers.of_process(me, owner, nonce) == leftovers.BUSY
 
 
 def _living(seen: Inventory, worker: Worker, held: list[Seen]) -> Iterator[Finding]:

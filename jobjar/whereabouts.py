@@ -140,7 +140,9 @@ def _claimed(seen: Inventory) -> Iterator[Finding]:
             yield Finding(THREAT if is_job(entry) else PERSON, "not-a-view", path, "only links lie in claimed/, and no"
                           " worker looks for jobs there: if it is a job, move it to unclaimed/", (entry.ino,))
         elif text is not None and seen.jar.viewed(text) is None:
-            yield _foreign(path, f"a symbolic link to {text}, which is no worker's claims/", entry)
+            yield Finding(PERSON, "foreign", path, f"a symbolic link to {text}, where no worker of {seen.jar.workers}"
+                          " has its claims/: set JJ_WORKER_HOME as the workers have it, or else remove the link",
+                          (entry.kind, entry.ino))
         elif text is not None and not seen.owns(seen.jar.viewed(text)):
             yield Finding(UNTIDY, "old-view", path, "a link to a job that its worker does not have any more:"
                           " `recover_stranded` or `jobjar check --repair` removes it", (entry.ino, text))

@@ -282,12 +282,14 @@ def test_a_dead_worker_of_another_user_is_for_that_user(jar):
 
 def test_a_recovery_at_work_is_no_finding_and_one_that_died_is(jar, dead):
     dead.claim()
-    os.rename(dead.claims, f"{dead.directory}/recovering.{node.nonce(ME)}-1")
     os.unlink(f"{jar.claimed}/a.0")
-    assert found(jar) == set()
-    os.rename(f"{dead.directory}/recovering.{node.nonce(ME)}-1",
-              f"{dead.directory}/recovering.{node.nonce(nodes.dead_identity())}-1")
-    assert found(jar) == {("threat", "stranded", f"workers/{dead.name}")}
+    another = ME._replace(pid=os.getppid(), start=node.start_ticks(os.getppid()))
+    stranded, place = {("threat", "stranded", f"workers/{dead.name}")}, dead.claims
+    # What a repair had to leave is still to be found by the same process.
+    for identity, expected in ((another, set()), (nodes.dead_identity(), stranded), (ME, stranded)):
+        place, before = f"{dead.directory}/recovering.{node.nonce(identity)}-1", place
+        os.rename(before, place)
+        assert found(jar) == expected
 
 
 def test_a_fenced_worker_of_another_node_is_found_when_that_was_long_ago(jar, monkeypatch):
@@ -307,6 +309,15 @@ def test_a_worker_that_cannot_be_judged_is_found(jar):
     assert found(jar) == {("information", "unknown", f"workers/{dead.name}")}
     dead.claim()
     assert found(jar) == {("person", "unknown", f"workers/{dead.name}")}
+
+
+def test_a_worker_of_a_boot_that_ended_just_now_is_worth_knowing(jar):
+    dead = nodes.Dead(jar, ME._replace(boot="0" * 36, machine="m", pid=77))
+    dead.claim()
+    me = ME._replace(machine="m")
+    assert found(jar, me) == {("information", "young-reboot", "workers/rain.77")}
+    os.utime(f"{dead.directory}/beat", (1e9, 1e9))
+    assert found(jar, me) == {("threat", "stranded", "workers/rain.77")}
 
 
 def test_a_worker_of_which_nothing_is_known_is_found(jar, dead):

@@ -7,7 +7,7 @@ import pytest
 from support import jars, nodes
 from test_census import furnish, stamps
 
-from jobjar import cli, inspection, mending
+from jobjar import cli, inspection, mending, process
 from jobjar.nodelock import only_one
 
 
@@ -59,6 +59,15 @@ def test_a_repair_says_what_it_mended_and_what_it_left(jar, capsys):
     assert left.startswith("a person is needed (1):\n") and "/unclaimed/plain: " in left
     os.unlink(f"{jar.unclaimed}/plain")
     assert check(jar, capsys, "--repair") == (0, "nothing found: all is right with this jar\n", "")
+
+
+def test_a_repair_does_not_hide_that_an_orphan_keeps_a_job_stranded(jar, capsys, monkeypatch):
+    dead = nodes.Dead(jar)
+    dead.claim()
+    monkeypatch.setattr(process, "orphans", lambda *_: (True, []))
+    code, out, err = check(jar, capsys, "--repair")
+    assert code == 1 and out.startswith("jobs are in danger (1):\n") and dead.directory in out
+    assert "still runs as process" in err
 
 
 def test_a_repair_as_a_json_document(jar, capsys):
