@@ -1,7 +1,6 @@
 """Who has jobs, and may they be waited for? The workers, living and dead, with what they hold and leave."""
 
 import os
-import time
 from collections.abc import Iterator
 
 from jobjar import fslook, layout, leavings, leftovers, node, process, registration, staff
@@ -12,7 +11,7 @@ from jobjar.layout import RECOVERING
 from jobjar.node import Identity
 from jobjar.staff import Worker
 
-# Seconds that a server in trouble may need to take down the end of a job, by this computer's clock.
+# Seconds that a server in trouble may need to take down the end of a job, by its clock.
 SETTLED = 60.0
 
 _MARKERS = (layout.STOP_ALL, layout.PAUSE_ALL)
@@ -21,7 +20,7 @@ _MARKERS = (layout.STOP_ALL, layout.PAUSE_ALL)
 def find(seen: Inventory, me: Identity) -> Iterator[Finding]:
     """What is wrong with the workers."""
     common = {entry.name for entry in seen.workers}
-    known = {worker.name: worker for worker in staff.look(seen.jar, me, common, time.time(), [])}
+    known = {worker.name: worker for worker in staff.look(seen.jar, me, common, seen.now, [])}
     for name in seen.staff:
         if seen.is_closed(seen.jar.worker(name)):
             # That nobody can look into it is said elsewhere.
@@ -49,7 +48,7 @@ def _worker(seen: Inventory, me: Identity, worker: Worker) -> Iterator[Finding]:
         if not _is_being_recovered(seen, me, worker.name):
             yield _stranded(directory, held, record, proof)
     elif worker.state == staff.FENCED:
-        if not _is_being_recovered(seen, me, worker.name) and leavings.age(directory) > leavings.OLD:
+        if not _is_being_recovered(seen, me, worker.name) and seen.age(directory) > leavings.OLD:
             yield Finding(THREAT if held else PERSON, "fenced", directory, "its jobs were taken over long ago by a"
                           f" recovery that has not ended{_with(held)}: `recover_stranded` on node {worker.node}, or, if"
                           f" that is down, `recover_stranded --node {worker.node} --dead`", proof)
@@ -115,7 +114,7 @@ def _living(seen: Inventory, worker: Worker, held: list[Seen]) -> Iterator[Findi
     proof = tuple(job.ino for job in held)
     # A worker that has just written down how a job ended may wait for the disk for a while before it moves it.
     written = fslook.mtime(seen.jar.worker(worker.name), "journal")
-    if not process.has_children(worker.pid) and written is not None and time.time() - written > SETTLED:
+    if not process.has_children(worker.pid) and written is not None and seen.now - written > SETTLED:
         yield Finding(PERSON, "not-run", first, "its worker lives and runs nothing: it is paused, or cannot write down"
                       f" how the job has ended; {log} may say why", proof)
     elif len(held) > 1:

@@ -1,6 +1,7 @@
 """Is the jar all right? Every invariant of docs/PROTOCOL.md section 10, looked at while workers go on.
 
-It changes nothing. What is seen once may be a move that is under way, so only what all looks show is said.
+It changes nothing, save that it asks for the server's time by a file in limbo/ that is gone at once. What is seen once
+may be a move that is under way, so only what all looks show is said.
 """
 
 import time

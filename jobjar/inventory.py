@@ -7,10 +7,11 @@ there; so completed/ is listed after those and before the journals are read.
 
 import errno
 import os
+import time
 from collections import namedtuple
 from collections.abc import Iterator
 
-from jobjar import fslook, layout, states
+from jobjar import fslook, layout, registration, states
 from jobjar.fslook import DIRECTORY, FILE, Entry
 from jobjar.layout import Jar, Place
 
@@ -19,10 +20,11 @@ Seen = namedtuple("Seen", "place ino")
 
 
 class Inventory:
-    """What the directories of `jar` held. `closed`: (directory, error) of those that could not be listed."""
+    """What the directories of `jar` held, and when. `closed`: (directory, error) of those that could not be listed."""
 
     def __init__(self, jar: Jar) -> None:
         self.jar = jar
+        self.now = _now(jar)
         self.closed: list[tuple[str, str]] = []
         self.claimed = self.listing(jar.claimed)
         self.failed = self.listing(jar.failed)
@@ -94,9 +96,23 @@ class Inventory:
         return self.is_closed(self.jar.worker(worker)) or \
             any(is_holder(entry.name) for entry in self.staff.get(worker, ()))
 
+    def age(self, path: str) -> float:
+        """Seconds since the file was last written or moved, by the server's clock; 0 when it is not there."""
+        found = fslook.status(*os.path.split(path))
+        return self.now - max(found.st_mtime, found.st_ctime) if found else 0.0
+
     def is_closed(self, directory: str) -> bool:
         """Whether it is there and could not be listed, so that nothing can be said of what is in it."""
         return any(directory == closed for closed, _ in self.closed)
+
+
+def _now(jar: Jar) -> float:
+    """The file server's clock, for what is told a person about an age may make him act; else this computer's."""
+    try:
+        return registration.server_now(jar)
+    except OSError:
+        # Nothing can be written there, or there is no limbo/.
+        return time.time()
 
 
 def _seen(category: str | None, entry: Entry, holder: str) -> Seen:

@@ -4,7 +4,6 @@ Whatever may belong to a living process is passed over.
 """
 
 import os
-import time
 from collections.abc import Iterator
 
 from jobjar import census, fslook, layout, leftovers, node, registration
@@ -14,7 +13,7 @@ from jobjar.inventory import Inventory, is_probe
 from jobjar.leftovers import AWAY, BUSY, GONE, HIDDEN, NOBODY, REBOOTED
 from jobjar.node import Identity
 
-# Seconds after which what cannot be judged has probably been forgotten, by this computer's clock: for people alone.
+# Seconds after which what cannot be judged has probably been forgotten, by the server's clock: for people alone.
 OLD = census.DRAFT_OLD
 
 _WITHDRAW = "`recover_stranded` or `jobjar check --repair`"
@@ -55,20 +54,14 @@ def reservations(seen: Inventory) -> Iterator[tuple[str, str, str]]:
 def _standing(path: str, what: str, text: str, seen: Inventory, me: Identity) -> Iterator[Finding]:
     how = leftovers.standing(seen.jar, me, text)
     if how not in (BUSY, NOBODY):
-        yield from _say(how, path, what, text.rpartition(":")[0].rpartition(".")[0].partition(":")[2], (text,))
+        yield from _say(seen, how, path, what, text.rpartition(":")[0].rpartition(".")[0].partition(":")[2], (text,))
 
 
-def _say(how: str, path: str, what: str, of: str, proof: tuple) -> Iterator[Finding]:
-    if how in (AWAY, HIDDEN) and age(path) < OLD:
+def _say(seen: Inventory, how: str, path: str, what: str, of: str, proof: tuple) -> Iterator[Finding]:
+    if how in (AWAY, HIDDEN) and seen.age(path) < OLD:
         return
     severity, kind, says = _SAYS[how]
     yield Finding(severity, kind, path, says.format(what=what, node=of, withdraw=_WITHDRAW), proof)
-
-
-def age(path: str) -> float:
-    """Seconds since the file was last written or moved, by this computer's clock; 0 when it is not there."""
-    found = fslook.status(*os.path.split(path))
-    return time.time() - max(found.st_mtime, found.st_ctime) if found else 0.0
 
 
 def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
@@ -78,19 +71,19 @@ def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
         yield from _aside(seen, me, path, entry)
     elif entry.name.startswith(layout.CLEANED) and entry.kind == FILE:
         yield Finding(UNTIDY, "left-over", path, f"a job that was being cleaned away: {_WITHDRAW} removes it", proof)
-    elif is_forgotten_clock(seen.jar.limbo, entry.name):
+    elif is_forgotten_clock(seen, entry.name):
         yield Finding(UNTIDY, "clock", path, "an empty file by which a process asked for the server's time:"
                       " `jobjar check --repair` removes it", proof)
     elif entry.name.startswith(layout.CHECK):
         of = registration.parse_check(entry.name)
         how = leftovers.of_process(me, *of) if of else BUSY
         if how != BUSY:
-            yield from _say(how, path, "a check of the file system", of[0].rpartition(".")[0], proof)
+            yield from _say(seen, how, path, "a check of the file system", of[0].rpartition(".")[0], proof)
     elif draft and entry.kind == DIRECTORY:
         how = leftovers.of_process(me, *draft)
         if how != BUSY:
-            yield from _say(how, path, "an unfinished worker's directory", draft[0].rpartition(".")[0], proof)
-    elif age(path) > OLD and not is_probe(seen.jar.limbo, entry.name):
+            yield from _say(seen, how, path, "an unfinished worker's directory", draft[0].rpartition(".")[0], proof)
+    elif seen.age(path) > OLD and not is_probe(seen.jar.limbo, entry.name):
         yield Finding(PERSON, "old-draft", path, "it has been here for more than an hour and was never submitted: if"
                       " nobody is writing it any more, move it to unclaimed/ or remove it", proof)
 
@@ -109,11 +102,12 @@ def _aside(seen: Inventory, me: Identity, path: str, entry: Entry) -> Iterator[F
                       " given up by a process that died: put it where it belongs", (entry.ino,))
 
 
-def is_forgotten_clock(limbo: str, name: str) -> bool:
+def is_forgotten_clock(seen: Inventory, name: str) -> bool:
     """Whether it is a file of `registration.server_now` that no process can be using: its own is gone, or it is old."""
+    limbo = seen.jar.limbo
     if not name.startswith(registration.NOW) or not fslook.is_empty_file(limbo, name):
         return False
     of, _, pid = name.removeprefix(registration.NOW).rpartition(".")
     if of == os.uname().nodename and pid.isascii() and pid.isdigit() and node.start_ticks(int(pid)) is None:
         return True
-    return age(os.path.join(limbo, name)) > OLD
+    return seen.age(os.path.join(limbo, name)) > OLD

@@ -93,7 +93,7 @@ def _sweep(jar: Jar, me: Identity, left: list[str]) -> None:
         if not registration.owns_jobs(jar, worker):
             leftovers.attempt(left, fsops.remove, path)
     for entry in seen.limbo:
-        if leavings.is_forgotten_clock(jar.limbo, entry.name):
+        if leavings.is_forgotten_clock(seen, entry.name):
             leftovers.attempt(left, fsops.remove, os.path.join(jar.limbo, entry.name))
     for name in seen.staff:
         lock = holders.dead_lock(seen, me, name)

@@ -31,7 +31,9 @@ def test_it_changes_nothing(jar, capsys):
     os.rmdir(jar.logs)
     before = stamps(jar)
     assert check(jar, capsys)[0] == 1
-    assert stamps(jar) == before
+    after = stamps(jar)
+    # There it asks for the server's time.
+    assert after.pop(jar.limbo)[:2] == before.pop(jar.limbo)[:2] and after == before
 
 
 def test_json_is_one_document(jar, capsys):

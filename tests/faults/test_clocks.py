@@ -208,6 +208,20 @@ def test_a_beat_is_young_or_old_by_the_servers_clock(offset, node):
     assert site.recover() == (0, ["a.0 → unclaimed/"], "")
 
 
+@pytest.mark.parametrize("offset", [DAY, -DAY])
+def test_a_check_tells_what_is_old_by_the_servers_clock(offset, node):
+    site = node("birch", offset)
+    other = Dead(site.jar, dead_identity("alder", boot="another"), uid=os.geteuid())
+    other.claim()
+    other.journal.close()
+    jars.write(os.path.join(site.jar.limbo, "draft"), "")
+    assert site.run("jobjar", "check") == (0, "nothing found: all is right with this jar\n", "")
+    beat, long_ago = os.path.join(other.directory, "beat"), time.time() - 600
+    os.utime(beat, (long_ago, long_ago))
+    status, out, _ = site.run("jobjar", "check")
+    assert status == 1 and "has not been heard of lately" in out
+
+
 WAIT = """
 import sys, time, jobjar
 job = jobjar.submit_job("true")
