@@ -537,5 +537,5 @@ def test_of_many_findings_of_one_kind_some_are_shown_and_the_others_counted(jar)
 
 
 def test_a_check_waits_for_nobody(jar):
-    with only_one():
+    with only_one(30):
         assert found(jar) == set()

@@ -66,7 +66,7 @@ def test_dead_workers_are_recovered(jar):
 def test_a_living_recovery_is_not_disturbed(jar, monkeypatch):
     monkeypatch.setattr(mending, "PATIENCE", 0.0)
     path = old_link(text_of(REBOOTED), f"{jar.completed}/a.0")
-    with only_one() as mine:
+    with only_one(30) as mine:
         assert mine and mend(jar) is None
     assert os.path.islink(path)
 

@@ -15,8 +15,6 @@ from jobjar import (census, fslook, layout, leftovers, node, nodelock, notes, pr
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 def site(jar):
@@ -585,6 +583,7 @@ def test_who_vouches_may_end_what_runs_here(site, at_once):
     assert not processes.is_running(job)
 
 
+@pytest.mark.alone
 def test_the_nodes_lock_is_free_while_caches_forget(site, monkeypatch):
     lost = Dead(site.jar, dead_identity("meadow", boot="another"))
     lost.claim()

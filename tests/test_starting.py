@@ -13,8 +13,6 @@ from support.nodes import Dead, Site
 from jobjar import errors, fsops, node, process, registration, starting
 from jobjar.errors import Fenced, JobJarError, NoSuchJob, TryAgain, UsageError
 
-pytestmark = pytest.mark.alone
-
 ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can make namespaces and mounts here")
 
@@ -153,6 +151,7 @@ def aside(site):
     return [name for name in os.listdir(site.jar.workers) if ".old-" in name]
 
 
+@pytest.mark.alone
 def test_a_dead_owner_is_recovered_and_set_aside(site, take):
     old = Dead(site.jar, mine(site))
     old.claim("a.0", "C1")
@@ -164,6 +163,7 @@ def test_a_dead_owner_is_recovered_and_set_aside(site, take):
     assert registration.read(site.jar, old.name).nonce == node.nonce(site.me)
 
 
+@pytest.mark.alone
 def test_an_owner_that_has_left_is_set_aside(site, take):
     old = Dead(site.jar, mine(site, boot="another"))
     old.journal.close()
@@ -173,23 +173,27 @@ def test_an_owner_that_has_left_is_set_aside(site, take):
 
 
 @pytest.mark.parametrize("make", [os.mkdir, lambda path: jars.write(path, ""), lambda path: os.symlink("x", path)])
+@pytest.mark.alone
 def test_what_is_no_workers_directory_is_not_touched(site, take, make):
     """Nobody can say whose it is: by the time it is set aside it may be a newcomer's."""
     make(site.jar.worker(node.owner(site.me)))
     assert not take() and os.path.lexists(site.jar.worker(node.owner(site.me))) and aside(site) == []
 
 
+@pytest.mark.alone
 def test_a_directory_with_claims_and_without_worker_json_is_not_touched(site, take):
     claims = jars.worker(site.jar, node.owner(site.me))
     assert not take() and os.path.isdir(claims) and not os.listdir(site.jar.limbo)
 
 
+@pytest.mark.alone
 def test_an_owner_that_cannot_be_judged_is_not_touched(site, take):
     old = Dead(site.jar, mine(site, pidns=1))
     old.journal.close()
     assert not take() and os.path.isdir(old.claims) and aside(site) == []
 
 
+@pytest.mark.alone
 def test_an_owner_whose_orphan_lives_is_not_set_aside(site, take, monkeypatch):
     old = Dead(site.jar, mine(site))
     old.claim()
@@ -198,6 +202,7 @@ def test_an_owner_whose_orphan_lives_is_not_set_aside(site, take, monkeypatch):
     assert not take() and aside(site) == [] and site.place("a.0")[0].startswith(f"workers/{old.name}/recovering.")
 
 
+@pytest.mark.alone
 def test_an_owner_that_cannot_be_recovered_stops_nobody_from_starting(site, take):
     old = Dead(site.jar, mine(site))
     old.claim("a.0", "C1")
@@ -206,6 +211,7 @@ def test_an_owner_that_cannot_be_recovered_stops_nobody_from_starting(site, take
     assert not take() and site.place("a.0")[0].startswith(f"workers/{old.name}/")
 
 
+@pytest.mark.alone
 def test_a_newcomer_of_the_same_name_is_not_set_aside(site, take, monkeypatch):
     """Two containers find the same dead owner; the other one has set it aside and taken the name meanwhile."""
     old = Dead(site.jar, mine(site))
@@ -241,6 +247,7 @@ def end(container):
 
 
 @needs_root
+@pytest.mark.alone
 def test_workers_of_containers_with_equal_pids_have_different_names(site):
     containers = [contain(site) for _ in range(3)]
     names = [container.stdout.readline().strip() for container in containers]
@@ -354,6 +361,7 @@ def test_a_defect_writes_nothing_into_the_workers_files(site, monkeypatch):
 @needs_root
 @pytest.mark.parametrize("make", ["ln -s /var {}", "ln -s /nowhere {}", "touch {}", "mkdir -m 0770 {}",
                                   "mkdir -m 0777 {}", "mkdir {}; chown 65534 {}"])
+@pytest.mark.alone
 def test_a_node_local_directory_of_others_is_refused_with_a_sentence(site, make):
     path = f"/tmp/jobjar-{os.geteuid()}"
     script = f"mount -t tmpfs none /tmp && {make.replace('{}', path)}"
@@ -373,6 +381,7 @@ except errors.JobJarError as error:
 """
 
 
+@pytest.mark.alone
 def test_the_node_local_directory_does_not_depend_on_the_environment(monkeypatch):
     before = process.local_directory()
     for name in ("HOME", "TMPDIR", "XDG_RUNTIME_DIR"):

@@ -98,7 +98,7 @@ def test_a_repair_does_not_hide_that_a_directory_was_missing(jar, capsys):
 
 def test_a_repair_waits_for_a_recovery_and_says_when_that_takes_too_long(jar, capsys, monkeypatch):
     monkeypatch.setattr(mending, "PATIENCE", 0.0)
-    with only_one() as mine:
+    with only_one(30) as mine:
         assert mine
         code, out, err = check(jar, capsys, "--repair")
     assert (code, out) == (75, "") and "at work on this node" in err

@@ -8,8 +8,6 @@ import pytest
 from support import jars, nodes, processes, programs
 from support.nodes import Site
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 def site(jar):

@@ -9,8 +9,6 @@ from support.nodes import Dead, Site, dead_identity
 from jobjar import cli, supervision
 from jobjar.nodelock import only_one
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 def site(jar):
@@ -70,6 +68,7 @@ def test_a_vouched_node_that_owns_nothing_is_done_at_once(site):
     assert site.recover("--node", "meadow", "--dead") == (0, [], "")
 
 
+@pytest.mark.alone
 def test_a_busy_lock_is_said(site, monkeypatch, capsys):
     lose(site.jar)
     monkeypatch.setattr(supervision, "PATIENCE", 0.1)
