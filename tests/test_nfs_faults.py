@@ -9,8 +9,8 @@ import pytest
 from support import jars, network, nodes, processes, workers
 from support.network import Client, fail, lose_reply
 
-from jobjar import (blame, census, claiming, errors, fslook, fsops, inspection, job, journal, layout, moves, notes, orders,
-                    registration, reservation, states, submission)
+from jobjar import (beat, blame, census, claiming, errors, fslook, fsops, inspection, job, journal, layout, moves, notes,
+                    orders, registration, reservation, states, submission)
 from jobjar.layout import Place
 
 MINE = reservation.text("rain.1", "rain-1")
@@ -624,3 +624,26 @@ def test_a_claim_that_a_cache_denies_is_tried_again(jar):
     os.utime(jar.unclaimed, (1, 1))
     with workers.working(jar, JJ_PAUSE_TIME="0.2", before=install):
         processes.until(lambda: os.listdir(jar.completed) == ["a.0"], deadline=10)
+
+
+def test_the_servers_clock_is_told_although_the_reply_was_lost(tmp_path, monkeypatch):
+    was, path = os.open, str(tmp_path / "now")
+    lost = [True]
+
+    def open_once(name, *more, **named):
+        handle = was(name, *more, **named)
+        if lost:
+            lost.clear()
+            os.close(handle)
+            raise FileExistsError(errno.EEXIST, "the reply was lost", name)
+        return handle
+    monkeypatch.setattr(os, "open", open_once)
+    assert abs(beat.server_time(path) - time.time()) < 60 and not lost
+    assert not os.path.exists(path)
+
+
+def test_the_servers_clock_is_that_of_a_file_just_made(tmp_path, monkeypatch):
+    """A client that sets times by its own clock, which is a day ahead, is not asked to."""
+    was = os.utime
+    monkeypatch.setattr(os, "utime", lambda path, *_, **more: was(path, (time.time() + 86400,) * 2))
+    assert abs(beat.server_time(str(tmp_path / "now")) - time.time()) < 60

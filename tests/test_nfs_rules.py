@@ -14,6 +14,8 @@ FAULTS, GLANCE, WORKER = "test_nfs_faults", "test_glance", "test_worker"
 RULES = {
     ("attempts", "a server that does not answer"): f"{FAULTS}::test_a_server_that_does_not_answer_fences_nobody",
     ("beat", "since an earlier beat"): f"{GLANCE}::test_the_servers_clock_is_asked_before_a_listing_is_judged_by_it",
+    ("beat", "a lost reply says"): f"{FAULTS}::test_the_servers_clock_is_told_although_the_reply_was_lost",
+    ("beat", "and FUSE: setting a file's times"): f"{FAULTS}::test_the_servers_clock_is_that_of_a_file_just_made",
     ("blame", "a claim whose reply was lost"):
         f"{FAULTS}::test_a_job_that_the_cache_denies_for_long_is_given_back_and_not_refused",
     ("claiming", "the listing says what it is"):
@@ -32,8 +34,6 @@ RULES = {
     ("fslook", "the listing does not say what it is"):
         f"{FAULTS}::test_a_listed_name_of_which_nothing_else_is_known_may_be_a_job",
     ("fslook", "two changes within one tick"): f"{FAULTS}::test_where_no_rename_decides_a_listing_goes_past_the_cache",
-    ("fsmeasure", "and FUSE: setting a file's times"):
-        "test_fsmeasure::test_a_server_that_counts_whole_seconds_is_waited_for",
     ("fsmeet", "what it holds open stays"): "test_fsmeet::test_a_room_that_is_still_being_used_is_removed_in_the_end",
     ("fsmeet", "what is said in the tick"): "test_fsmeet::test_what_one_says_the_other_hears",
     ("fsops", "the reply may have been lost after"): "test_fsops::test_a_move_whose_reply_was_lost_has_happened",

@@ -44,7 +44,7 @@ def test_a_worker_understands_lost_replies_and_late_claims(workplace, points):
 
 
 def test_an_error_of_any_system_call_loses_nothing_and_ends_no_worker_that_has_started(workplace, points, some):
-    chosen = some(lives.all_errors(workplace), 7)
+    chosen = some(lives.all_errors(workplace), 11)
     points.spread(chosen, lambda mine, fault: lives.try_one(mine, workplace, fault))
     points.verdict()
 
