@@ -85,11 +85,19 @@ def runs(tmp_path_factory, full):
         started = {"local": (local, pair([local.home] * 2, "--json", "--wait=90")),
                    "cached": (cached, pair(views, "--json", "--wait=90")),
                    "killed": (killed, impatient(killed))}
-        for name, (_, processes_of_pair) in started.items():
-            for one in processes_of_pair:
+        every = [one for _, processes_of_pair in started.values() for one in processes_of_pair]
+        try:
+            for one in every:
                 # Here nothing that runs for a moment only can be taken for a process left behind.
                 has_met(one)
-        yield {**started, "before": before}
+            yield {**started, "before": before}
+        finally:
+            # Those for which a test was to wait that was not chosen, or has failed.
+            for one in every:
+                one.kill()
+                one.wait()
+                one.stdout.close()
+                one.stderr.close()
 
 
 def pair(homes, *words):
