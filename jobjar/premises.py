@@ -17,11 +17,16 @@ def find(seen: Inventory) -> Iterator[Finding]:
         return
     yield from _format(seen.jar)
     here = mounts.place(seen.jar.limbo)
+    is_read_only = bool(os.statvfs(seen.jar.home).f_flag & os.ST_RDONLY)
+    if is_read_only:
+        yield Finding(PERSON, "read-only", seen.jar.home, "it is mounted read-only here, so nothing can be submitted or"
+                      " run: mount it writable")
     for directory in _directories(seen):
         if not os.path.isdir(directory):
             yield _missing(directory)
         else:
-            yield from _usable(directory)
+            if not is_read_only:
+                yield from _usable(directory)
             # Where limbo/ is not to be had, nothing can be compared with it.
             if here is not None and mounts.place(directory) not in (here, None):
                 yield Finding(THREAT, "other-file-system", directory, f"it is on another file system than"
@@ -64,7 +69,7 @@ def _missing(directory: str) -> Finding:
 def _usable(directory: str) -> Iterator[Finding]:
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         yield Finding(PERSON, "closed", directory, f"you may not read and change it: chmod u+rwx {directory}, or work"
-                      " as its owner (or it is mounted read-only)")
+                      " as its owner")
 
 
 def _private(directory: str) -> Iterator[Finding]:

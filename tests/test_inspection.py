@@ -497,6 +497,13 @@ def test_directories_that_are_closed_to_their_user_are_found():
     assert sorted(told) == [["closed", path] for path in (jar.held, jar.logs, jar.worker("snow.5"))]
 
 
+def test_a_jar_that_is_mounted_read_only_is_one_finding(jar, monkeypatch):
+    real, access = os.statvfs, os.access
+    monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result([*real(path)[:8], os.ST_RDONLY, 255]))
+    monkeypatch.setattr(os, "access", lambda path, mode, **more: not mode & os.W_OK and access(path, mode, **more))
+    assert found(jar) == {("person", "read-only", ".")}
+
+
 def test_directories_on_other_file_systems_are_found(jar, tmp_path):
     script = f"""
 mount -t tmpfs none {jar.logs} && mkdir {jar.unclaimed}/LINUX {tmp_path}/bound &&
