@@ -36,7 +36,10 @@ class Claims:
 
         `server_now()` tells the file server's time.
         """
-        for category in (None, *sorted(categories)):
+        wanted = (None, *sorted(categories))
+        # Of a category that has been removed nothing more is due: a worker that waited for it would never sleep.
+        self._glances = {category: glance for category, glance in self._glances.items() if category in wanted}
+        for category in wanted:
             glance = self._glances.get(category) or Glance(os.path.join(self.directory, category or ""))
             self._glances[category] = glance
             if glance.needs_listing():

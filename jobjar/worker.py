@@ -84,6 +84,9 @@ class Worker:
     def _reason_to_end(self) -> str | None:
         now = time.monotonic()
         self._hear()
+        if self.bell.requests_to_end:
+            # Whether or not the markers can be read: it does not sleep any more, and would ask without end.
+            return STOPPED
         if self._is_told or now - self._looked_at >= LOOK_AT_MARKERS:
             self._look_at_markers()
         if self._markers.stop or self._markers.drain is not None or self.bell.requests_to_end:
@@ -142,6 +145,8 @@ class Worker:
         if error.errno in DEFECTS:
             raise error
         self.blockade.begin(str(error))
+        # Whether there is a job nobody knows, so it is not idle.
+        self._idle_since = None
         self._sleep(self._backed_off())
 
     def _next(self) -> Place | None:

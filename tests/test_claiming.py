@@ -170,6 +170,13 @@ def test_an_unchanged_directory_is_listed_again_only_once_after_it_was_changed(j
     assert not look.needs_listing() and look.due() is None
 
 
+def test_a_category_that_is_gone_from_claims_keeps_no_worker_awake(jar):
+    own = claiming.Claims(jars.worker(jar, "rain.7", "A"))
+    assert own.find({"A"}, time.time) is None and own.due() is not None
+    os.rmdir(os.path.join(own.directory, "A"))
+    assert own.find((), lambda: time.time() + 9) is None and own.due() is None
+
+
 def test_a_category_is_hinted_by_the_directory_that_is_watched_for_it(jar):
     queue = claiming.Queue(jar, workers.NODE, ("A",))
     queue.shelves[0].watched = jar.unclaimed

@@ -766,6 +766,44 @@ def test_a_worker_that_could_not_read_the_markers_reads_them_again_before_it_cla
     assert os.listdir(jar.unclaimed) == ["x"] and "blocked" in w.log()
 
 
+def break_all_readings(flag):
+    """For `before`: while the file `flag` is there no reading of the markers succeeds; it grows with each."""
+    def install():
+        was = orders.read
+
+        def read(*arguments):
+            if not flag.exists():
+                return was(*arguments)
+            with open(flag, "a") as file:
+                file.write("x")
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        orders.read = read
+    return install
+
+
+def test_a_worker_that_cannot_read_the_markers_ends_when_it_is_told_to(jar, tmp_path):
+    flag = tmp_path / "broken"
+    with workers.working(jar, before=break_all_readings(flag)) as w:
+        processes.until(w.is_idle)
+        flag.touch()
+        touch(w.directory, layout.PAUSE)
+        processes.until(lambda: flag.stat().st_size)
+        w.signal(signal.SIGTERM)
+        assert w.wait(5) == 0 and not os.path.exists(w.claims)
+
+
+def test_a_worker_that_cannot_read_the_markers_is_not_idle_and_asks_now_and_then(jar, tmp_path):
+    flag = tmp_path / "broken"
+    with workers.working(jar, idle_exit=1.0, JJ_PAUSE_TIME="0.2", before=break_all_readings(flag)) as w:
+        processes.until(w.is_idle)
+        flag.touch()
+        touch(w.directory, layout.PAUSE)
+        processes.until(lambda: flag.stat().st_size > 1)
+        began = time.monotonic()
+        processes.until(lambda: flag.stat().st_size > 10)
+        assert not w.has_ended() and flag.stat().st_size <= 12 + (time.monotonic() - began) / 0.1
+
+
 def test_a_full_disk_blocks_a_worker_which_loses_nothing_and_goes_on_when_there_is_room(jar, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
