@@ -16,12 +16,9 @@ from jobjar import fslook
 from jobjar.errors import REFUSALS, Fenced, UsageError
 from jobjar.fstree import remove_tree as remove_tree
 
-_write = os.write
-_fsync = os.fsync
-_close = os.close
+_write, _fsync, _close = os.write, os.fsync, os.close
 
-MOVED = "moved"
-ABSENT = "absent"
+MOVED, ABSENT = "moved", "absent"
 
 
 def rename(source: str, target: str) -> None:
@@ -46,12 +43,16 @@ def move(source: str, target: str) -> bool:
             return True
         except OSError as error:
             _refuse_two_file_systems(error, source, target)
-            # NFS: the reply may have been lost after the server had done it; only the source's directory knows.
-            where = _after_error(source, target)
-            if where == MOVED or where == ABSENT:
-                return where == MOVED
             # NFS: of a request that was not refused nobody knows whether the server will carry it out after all.
             open_end = open_end or (None if error.errno in REFUSALS else error)
+            try:
+                # NFS: the reply may have been lost after the server had done it; only the source's directory knows.
+                where = _after_error(source, target)
+            except OSError as blind:
+                # That one may not look is no refusal of the move.
+                raise (open_end if open_end and blind.errno in REFUSALS else blind) from None
+            if where == MOVED or where == ABSENT:
+                return where == MOVED
             if last:
                 raise open_end or error
     raise AssertionError("unreachable")

@@ -215,7 +215,8 @@ def _has_failed(jar: Jar, name: str) -> bool:
     # NFS: a lookup's "no" may be older than the link, and there is no second look at a job that has ended.
     stamp = fslook.stamp(jar.failed)
     known = _listings.get(jar.failed)
-    if known is not None and known[0] == stamp:
+    # A stamp that cannot be asked for is the same twice and says nothing.
+    if known is not None and known[0] == stamp != -1:
         return name in known[1]
     # The server's clock cannot be behind the last change that it has noted.
     is_racy = fslook.stamp(jar.completed) - stamp < glance.RACY * 1e9

@@ -15,6 +15,8 @@ from jobjar.notes import read_lines
 
 CLAIM, END, TARGET, REQUEUE, REFUSE = "claim", "end", "target", "requeue", "refuse"
 ROTATE_AT = 4 * 2**20
+# Seconds within which lines are to be on the disk, and after how many at most a sync that has failed is tried again.
+SOON, AT_LAST = 1.0, 60.0
 
 Key = tuple[str | None, str]
 
@@ -22,16 +24,18 @@ Key = tuple[str | None, str]
 class Journal:
     """The open journal of one worker directory. Not shared between processes."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, path: str | None = None) -> None:
+        """`path`: that of the file to go on with, when it is not called "journal"."""
         self.directory = directory
-        self.path = os.path.join(directory, "journal")
-        self._handle = fsops.open_append(self.path, 0o644)
+        path = path or os.path.join(directory, "journal")
+        self._handle, self.path = fsops.open_append(path, 0o644), path
         if not os.fstat(self._handle).st_size:
             # What is synced into a new file is lost all the same when its name is.
             fsops.sync_directory(directory)
         self._is_torn = self._is_doubtful = False
         self._unsynced: list[bytes] = []
-        self._unsynced_since: float | None = None
+        self._due_at: float | None = None
+        self._patience = SOON
         self._ended: set[Key] = set()
 
     def intend(self, attempt: str, category: str | None, name: str, sync: bool = False) -> None:
@@ -66,8 +70,8 @@ class Journal:
         text = json.dumps(line).encode() + b"\n"
         self._do(lambda: self._write(text))
         self._unsynced.append(text)
-        if self._unsynced_since is None:
-            self._unsynced_since = time.monotonic()
+        if self._due_at is None:
+            self._due_at = time.monotonic() + SOON
 
     def _write(self, text: bytes) -> None:
         # After an error a piece of a line may be there, and whatever is written behind it would be lost with it.
@@ -82,12 +86,14 @@ class Journal:
     def _sync(self) -> None:
         # NFS: a sync that has failed has lost what was written before it, and the next one would say that all is well.
         was_doubtful, self._is_doubtful = self._is_doubtful, True
+        # Each failure makes the file longer, by all that is written again.
+        self._due_at, self._patience = time.monotonic() + self._patience, min(AT_LAST, 2 * self._patience)
         if was_doubtful:
             self._write_again()
         fsops.sync(self._handle)
         self._is_doubtful = False
         self._unsynced.clear()
-        self._unsynced_since = None
+        self._due_at, self._patience = None, SOON
 
     def _write_again(self) -> None:
         """Write once more what may be lost. A line may be there twice then, and says the same both times."""
@@ -113,18 +119,26 @@ class Journal:
         self._write_again()
 
     def due(self) -> float | None:
-        """Seconds until the lines must be on the disk (a second after the first of them); None when they are."""
-        if self._unsynced_since is None:
-            return None
-        return max(0.0, self._unsynced_since + 1.0 - time.monotonic())
+        """Seconds until the lines must be on the disk (a second after the first of them); None when they are.
+
+        After a sync that has failed: until it should be tried again.
+        """
+        return None if self._due_at is None else max(0.0, self._due_at - time.monotonic())
 
     def rotate(self) -> None:
-        """Begin a new file when this one has grown large. Only between jobs, with nothing in claims/."""
+        """Begin a new file when this one has grown large. Only between jobs, with nothing in claims/.
+
+        OSError also when the lines of earlier jobs cannot be brought to the disk: there should be no more of them then.
+        """
+        if self._is_doubtful:
+            self.sync()
         if self._do(lambda: os.fstat(self._handle).st_size) < ROTATE_AT:
             return
         self.sync()
-        if fslook.is_there(self.directory, "journal"):
-            fsops.move(self.path, f"{self.path}.{1 + _newest(self.directory)}")
+        if os.path.basename(self.path) == "journal":
+            numbered = f"{self.path}.{1 + _newest(self.directory)}"
+            fsops.move(self.path, numbered)
+            self.path = numbered
         old = self._handle
         # Opened before the old one is closed: an error must not leave a number that soon means another file. Until it
         # succeeds the newest numbered one is the current journal.
@@ -145,7 +159,7 @@ class History:
         self._ends: dict[str, dict] = {}
         self._targets: dict[str, str] = {}
         self._given_back: set[str] = set()
-        for line in read_lines(_current(directory)):
+        for line in read_lines(current(directory)):
             self._take(line)
 
     def _take(self, line: dict) -> None:
@@ -153,7 +167,9 @@ class History:
         if not isinstance(attempt, str) or not isinstance(line.get("c"), str | None):
             return
         if event == CLAIM:
-            self._last[line.get("c"), line.get("n")] = attempt
+            key = line.get("c"), line.get("n")
+            # Lines that are written again, and cut off by a death, end with an earlier one.
+            self._last[key] = max(attempt, self._last.get(key, attempt), key=_number)
         elif event == END:
             self._ends[attempt] = line
         elif event == TARGET and isinstance(line.get("as"), str):
@@ -178,13 +194,20 @@ class History:
         return attempt in self._given_back
 
 
+def _number(attempt: str) -> int:
+    """The COUNT of an attempt's id; 0 when it has none."""
+    count = attempt.rpartition("-")[2]
+    return int(count) if count.isascii() and count.isdigit() else 0
+
+
 def _newest(directory: str) -> int:
     """The number of the newest journal that was rotated; 0 when there is none."""
     return max((int(name[8:]) for name in fslook.names(directory)
                 if name.startswith("journal.") and name[8:].isdigit()), default=0)
 
 
-def _current(directory: str) -> str:
+def current(directory: str) -> str:
+    """The path of the journal in which the worker of this directory has written last."""
     path = os.path.join(directory, "journal")
     if fslook.is_there(directory, "journal") or not (number := _newest(directory)):
         return path

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from jobjar import fslook, fsops, layout, leftovers, moves, node, notes, process, registration, reservation
 from jobjar.errors import Fenced, JobJarError
-from jobjar.journal import History, Journal
+from jobjar.journal import History, Journal, current
 from jobjar.layout import Jar, Place
 from jobjar.registration import Record
 from jobjar.states import CLAIMS
@@ -191,11 +191,13 @@ class Recovery:
             fsops.move(os.path.join(directory, "output"), os.path.join(directory, f"output.{attempt}"))
 
     def _complete(self, record: Record, history: History, place: Place, mine: str, attempt: str, end: dict) -> None:
-        journal = Journal(self.jar.worker(record.worker))
+        directory = self.jar.worker(record.worker)
+        # The one that has been read: a new one beside it would say nothing to whoever has to go on with this.
+        journal = Journal(directory, current(directory))
         try:
             moved = moves.complete(
                 self.jar, place, mine, bad=end.get("state") != "COMPLETED", first=history.target(attempt),
-                output=os.path.join(self.jar.worker(record.worker), "output"),
+                output=os.path.join(directory, "output"),
                 detour=lambda name: journal.target(attempt, name), last=lambda: self._close_notes(place))
         finally:
             journal.close()

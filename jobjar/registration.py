@@ -108,15 +108,18 @@ def clear_probe(jar: Jar, owner: str) -> None:
         fsops.remove(os.path.join(directory, layout.PROBE + owner))
 
 
-def undo(jar: Jar, owner: str) -> None:
+def undo(jar: Jar, me: Identity) -> None:
     """Take back one's own registration, of a worker that has claimed nothing; what has been fenced is left."""
+    owner, nonce = node.owner(me), node.nonce(me)
     clear_probe(jar, owner)
     fsops.remove(os.path.join(jar.claims(owner), layout.PROBE + owner))
     try:
         leave(jar, owner)
     except JobJarError:
         return
-    fsops.remove_tree(jar.worker(owner))
+    # RACE: whoever has left owns nothing, so another process of the same name may have set it aside and be there now.
+    set_aside(jar, owner, nonce)
+    fsops.remove_tree(jar.worker(owner + layout.SET_ASIDE + nonce))
 
 
 def read(jar: Jar, worker: str) -> Record | None:

@@ -144,7 +144,7 @@ def register(jar: Jar, settings: Settings, terms: Terms, stay: Callable[[int], N
     try:
         registration.probe(jar, node.owner(me))
     except BaseException:
-        registration.undo(jar, node.owner(me))
+        registration.undo(jar, me)
         raise
     process.adopt_orphans()
     lock = process.open_lock(lock_path)

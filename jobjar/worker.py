@@ -84,11 +84,13 @@ class Worker:
     def _reason_to_end(self) -> str | None:
         now = time.monotonic()
         self._hear()
-        if self.bell.requests_to_end:
-            # Whether or not the markers can be read: it does not sleep any more, and would ask without end.
-            return STOPPED
         if self._is_told or now - self._looked_at >= LOOK_AT_MARKERS:
-            self._look_at_markers()
+            try:
+                self._look_at_markers()
+            except OSError:
+                # Who is to end does so whatever they say, and does not sleep any more: it would ask without end.
+                if not self.bell.requests_to_end:
+                    raise
         if self._markers.stop or self._markers.drain is not None or self.bell.requests_to_end:
             return STOPPED
         if self._markers.renew:
@@ -263,16 +265,15 @@ class Worker:
         due = self.journal.due()
         self.bell.wait(min(seconds, INTERVAL if due is None else due))
         if due is not None and self.journal.due() == 0.0:
-            self._sync_journal(seconds)
+            self._sync_journal()
         self.beat.keep()
 
-    def _sync_journal(self, patience: float) -> None:
+    def _sync_journal(self) -> None:
         try:
             self.journal.sync()
         except OSError as error:
-            # A job may be running: whoever waits for it tries again, but not as fast as it can.
+            # A job may be running; the journal says when to try again.
             self.log.say(f"the journal is not on the disk: {error}")
-            self.bell.wait(min(patience, 1.0))
 
     def _be_patient(self, error: Exception, seconds: float) -> None:
         if self.bell.requests_to_end > 1:

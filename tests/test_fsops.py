@@ -8,7 +8,7 @@ import pytest
 from support import faults, jars
 from support.faults import LOST, RAISE, TORN, Fault
 
-from jobjar import fsops
+from jobjar import fslook, fsops
 from jobjar.errors import Fenced, UsageError
 
 
@@ -57,6 +57,20 @@ def test_a_move_that_cannot_be_made_leaves_the_file(ends):
     with pytest.raises(FileNotFoundError):
         fsops.move(ends[0], os.path.join(ends[1], "nowhere", "job"))
     assert os.path.exists(ends[0])
+
+
+def test_a_move_that_may_come_yet_is_not_taken_for_refused_because_its_directory_cannot_be_looked_into(
+        ends, monkeypatch):
+    def fail(code):
+        def failing(*_):
+            raise OSError(code, os.strerror(code))
+        return failing
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", fail(errno.EIO))
+        patch.setattr(fslook, "names_uncached", fail(errno.EACCES))
+        with pytest.raises(OSError) as raised:
+            fsops.move(*ends)
+    assert raised.value.errno == errno.EIO
 
 
 def test_two_file_systems_are_refused_with_both_paths_named(ends, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from support import jars, processes, programs, workers
 
 from jobjar import job as module
-from jobjar import layout, notes
+from jobjar import fslook, layout, notes
 from jobjar.errors import NoSuchJob
 from jobjar.job import Job
 from jobjar.journal import Journal
@@ -95,6 +95,17 @@ def test_a_job_that_ended_well(jar, job):
 def test_a_job_that_ended_badly(jar, job, end, status):
     complete(jar, job, bad=True, **end)
     assert (job.state, job.exit_status, job.wait()) == ("FAILED", status, "FAILED")
+
+
+def test_a_listing_of_failed_is_not_remembered_by_a_time_that_could_not_be_asked_for(jar, job, monkeypatch):
+    claim(jar, job)
+    complete(jar, job)
+    monkeypatch.setattr(fslook, "stamp", lambda directory: -1 if directory == jar.failed else 10**18)
+    # As a cache does that has not seen it come.
+    monkeypatch.setattr(fslook, "is_there", lambda directory, name: False)
+    assert job.state == "COMPLETED"
+    os.symlink(layout.failed_link(job.name), os.path.join(jar.failed, job.name))
+    assert job.state == "FAILED"
 
 
 def test_a_link_in_failed_says_nothing_before_the_job_is_completed(jar, job):

@@ -1,11 +1,12 @@
 """What a worker meant to do and what came of it."""
 
+import errno
 import os
 
 import pytest
 from support import faults, jars
 
-from jobjar import journal
+from jobjar import fsops, journal
 from jobjar.journal import History, Journal
 
 
@@ -121,6 +122,67 @@ def test_a_small_journal_is_not_rotated(book, tmp_path):
     book.intend("n-1", None, "a.0")
     book.rotate()
     assert os.listdir(tmp_path) == ["journal"]
+
+
+def _failing(monkeypatch, name, code=errno.EIO):
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+    monkeypatch.setattr(fsops, name, fail)
+
+
+def test_lines_that_are_written_again_and_cut_off_bring_no_earlier_attempt_back(book, tmp_path, monkeypatch):
+    book.intend("n-9", None, "a.0")
+    book.intend("n-10", None, "a.0")
+    book.end("n-10", None, "a.0", state="COMPLETED")
+
+    def write_one_line(handle, data):
+        os.write(handle, bytes(data)[:bytes(data).index(b"\n") + 9])
+        raise OSError(errno.ENOSPC, "no space")
+    with monkeypatch.context() as patch:
+        _failing(patch, "_fsync")
+        pytest.raises(OSError, book.sync)
+        patch.setattr(fsops, "_write", write_one_line)
+        pytest.raises(OSError, book.sync)
+    assert jars.read(book.path).count('"n-9"') == 2 and '"n-10"' not in jars.read(book.path).splitlines()[-1]
+    assert History(str(tmp_path)).attempt(None, "a.0") == "n-10"
+
+
+def test_a_sync_that_fails_is_tried_again_ever_later(book, monkeypatch):
+    book.intend("n-1", None, "a.0")
+    with monkeypatch.context() as patch:
+        _failing(patch, "_fsync")
+        dues = []
+        for _ in range(9):
+            pytest.raises(OSError, book.sync)
+            dues.append(book.due())
+    assert 0.5 < dues[0] <= 1.0 and 1.5 < dues[1] <= 2.0 and 59.0 < dues[-1] <= 60.0
+    book.sync()
+    book.intend("n-2", None, "a.0")
+    assert book.due() <= 1.0
+
+
+def test_no_job_follows_while_the_lines_of_the_last_ones_cannot_be_synced(book, monkeypatch):
+    book.end("n-1", None, "a.0", state="COMPLETED")
+    book.rotate()
+    with monkeypatch.context() as patch:
+        _failing(patch, "_fsync")
+        pytest.raises(OSError, book.sync)
+        pytest.raises(OSError, book.rotate)
+    book.rotate()
+    assert book.due() is None
+
+
+def test_a_rotation_without_a_new_file_goes_on_in_the_old_one_and_ends_at_the_next(book, tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "ROTATE_AT", 10)
+    book.end("n-1", None, "a.0", state="COMPLETED")
+    with monkeypatch.context() as patch:
+        _failing(patch, "open_append", errno.EMFILE)
+        pytest.raises(OSError, book.rotate)
+    assert os.listdir(tmp_path) == ["journal.1"] and book.path == journal.current(str(tmp_path))
+    book.intend("n-2", None, "b.0", sync=True)
+    assert History(str(tmp_path)).attempt(None, "b.0") == "n-2"
+    book.rotate()
+    assert sorted(os.listdir(tmp_path)) == ["journal", "journal.1"] and book.path == str(tmp_path / "journal")
 
 
 def test_lines_that_make_no_sense_are_skipped(tmp_path):

@@ -1,5 +1,6 @@
 """What becomes of the jobs of dead workers: docs/PROTOCOL.md section 9, statement by statement."""
 
+import errno
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import pytest
 from support import invariants, jars, nodes, processes
 from support.nodes import Dead, Site, dead_identity
 
-from jobjar import (census, fslook, layout, leftovers, node, nodelock, notes, process, recovery, registration,
+from jobjar import (census, fslook, layout, leftovers, moves, node, nodelock, notes, process, recovery, registration,
                     reservation, supervision)
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
@@ -57,6 +58,18 @@ def test_a_job_that_had_ended_is_completed_and_not_run_again(site, dead):
     assert recover(site).jobs == [("complete", None, "a.0")]
     assert site.place("a.0") == ["completed/a.0"] and jars.read(f"{site.jar.logs}/a.0") == "printed\n"
     assert not os.path.lexists(f"{site.jar.failed}/a.0")
+
+
+def test_a_job_that_had_ended_is_completed_at_the_second_try_too_when_a_rotation_had_no_new_journal(
+        site, dead, monkeypatch):
+    dead.end(dead.claim())
+    os.rename(dead.journal.path, f"{dead.journal.path}.1")
+    with monkeypatch.context() as patch:
+        def fail(*_, **__):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        patch.setattr(moves, "complete", fail)
+        assert recover(site).jobs == []
+    assert recover(site).jobs == [("complete", None, "a.0")]
 
 
 def test_a_job_that_had_ended_badly_is_linked_in_failed(site, dead):

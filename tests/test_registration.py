@@ -11,6 +11,7 @@ from support.faults import AFTER, BEFORE, LOST, MEANWHILE, RAISE, TORN, Fault
 
 from jobjar import fsops, leftovers, node, registration
 from jobjar.errors import Fenced, JobJarError
+from jobjar.layout import Place
 
 ME = node.myself("rain")
 NAME = node.owner(ME)
@@ -64,6 +65,26 @@ def test_of_two_processes_with_one_name_one_registers_at_whatever_moment_they_me
         winner = OTHER if results[0] else ME
         assert registration.read(jar, NAME).identity == winner
         assert sorted(os.listdir(jar.worker(NAME))) == ["beat", "claims", "orders", "worker.json"]
+
+
+def test_a_registration_is_taken_back_beside_a_newcomer_of_the_same_name_at_whatever_moment_they_meet(jar):
+    def take_over():
+        if not registration.owns_jobs(jar, NAME) and registration.set_aside(jar, NAME, node.nonce(ME)):
+            assert registration.write(jar, OTHER, {})
+            came.append(jars.put(jar, Place("claims", None, "x", jar.claims(NAME))))
+    came: list[Place] = []
+    registration.write(jar, ME, {})
+    trace = faults.count(lambda: registration.undo(jar, ME), jar.home)
+    assert os.listdir(jar.workers) == []
+    for at in range(1, len(trace) + 1):
+        registration.write(jar, ME, {})
+        had = len(came)
+        faults.strike(lambda: registration.undo(jar, ME), Fault(MEANWHILE, at, take_over), jar.home)
+        assert os.listdir(jar.workers) == [NAME] * (len(came) - had)
+        if len(came) > had:
+            assert os.path.exists(jar.path(came[-1])), (at, trace)
+            registration.fsops.remove_tree(jar.worker(NAME))
+    assert came
 
 
 def test_the_probe_leaves_no_trace(jar):
