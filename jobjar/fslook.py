@@ -11,6 +11,7 @@ from collections import namedtuple
 from collections.abc import Callable
 
 from jobjar import quantities, text
+from jobjar.errors import TROUBLE
 
 FILE, LINK, DIRECTORY, OTHER = "file", "link", "directory", "other"
 # What a listing shows of a name. `ino` is the listing's own, which some file systems give another value than lstat.
@@ -217,11 +218,15 @@ def _kind(entry: os.DirEntry) -> str:
     return FILE if entry.is_file(follow_symlinks=False) else OTHER
 
 
+@_once_more
 def link_text(path: str) -> str | None:
-    """What the symbolic link `path` says, None when it is no link or not there."""
+    """What the symbolic link `path` says, None when it is no link, not there or closed to us."""
     try:
         return os.readlink(path)
-    except OSError:
+    except OSError as error:
+        # A server in trouble has not said that a reservation is another's: a name would be passed over, or kept.
+        if error.errno in TROUBLE:
+            raise
         return None
 
 

@@ -1,5 +1,6 @@
 """Holding a name."""
 
+import errno
 import os
 
 import pytest
@@ -52,6 +53,19 @@ def test_somebody_elses_reservation_is_passed_over(jar):
     os.symlink(THEIRS, os.path.join(jar.completed, "a.0"))
     assert _final(jar) == "a~2.0"
     assert _link(jar, "a.0") == THEIRS
+
+
+def test_a_name_of_mine_is_neither_passed_over_nor_kept_when_it_cannot_be_read_for_a_moment(jar, monkeypatch):
+    def fail(path, **_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+    assert _final(jar) == "a.0"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "readlink", fail)
+        pytest.raises(OSError, _final, jar)
+        pytest.raises(OSError, reservation.leave_final, jar, "a.0", MINE)
+    assert _final(jar) == "a.0"
+    reservation.leave_final(jar, "a.0", MINE)
+    assert os.listdir(jar.completed) == os.listdir(jar.limbo) == []
 
 
 def test_every_name_but_the_first_is_told_before_it_is_tried(jar):
