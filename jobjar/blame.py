@@ -2,6 +2,7 @@
 
 import errno
 import os
+import struct
 
 from jobjar import fslook
 from jobjar.errors import NO_ROOM, TROUBLE, Fenced
@@ -24,8 +25,8 @@ def of_start(error: OSError, path: str) -> tuple[str, str]:
         return FAULT, f"this node could not start it, nor look at it: {worse}"
     if is_hidden(error, path):
         return FAULT, "this node's cache says that it is not there, and a listing shows it"
-    if error.errno == errno.EIO and _is_readable_program(path):
-        # The kernel's word for a program that is shorter than its first lines say.
+    if error.errno == errno.EIO and _is_cut_off(path):
+        # The kernel's word for it, and also for a server in trouble, which no job pays for.
         return REFUSED, "it is damaged, perhaps cut off: submit it again, whole"
     if error.errno in TROUBLE:
         return of_node(error), f"this node could not start it: {error.strerror}"
@@ -51,15 +52,25 @@ def of_node(error: OSError) -> str:
     return FULL if error.errno in NO_ROOM else FAULT
 
 
-def _is_readable_program(path: str) -> bool:
-    """Whether all of the file can be read and is a program of the machine's; a script says nothing of its length."""
+def _is_cut_off(path: str) -> bool:
+    """Whether it is a program (ELF) that is shorter than it says itself; a script says nothing of its length."""
     try:
         with open(path, "rb") as file:
-            is_program = file.read(4) == b"\x7fELF"
-            while file.read(2**20):
-                pass
-        return is_program
-    except OSError:
+            size, head = os.fstat(file.fileno()).st_size, file.read(64)
+            if head[:4] != b"\x7fELF":
+                return False
+            is_wide = head[4:5] == b"\2"
+            # Where its table of segments is, how long an entry of that is, and how many there are.
+            at, = struct.unpack_from("=Q" if is_wide else "=I", head, 32 if is_wide else 28)
+            length, number = struct.unpack_from("=HH", head, 54 if is_wide else 42)
+            file.seek(at)
+            table = file.read(min(length * number, 2**16))
+        # Of each segment, where it begins in the file and how long it is there.
+        ends = (struct.unpack_from("=8xQ16xQ" if is_wide else "=4xI8xI", table, k * length) for k in range(number))
+        return any(begin + extent > size for begin, extent in ends)
+    except struct.error:
+        return True
+    except (OSError, ValueError):
         return False
 
 

@@ -41,6 +41,12 @@ def test_a_file_that_is_still_being_written_is_busy(tmp_path):
 def test_an_input_error_is_the_job_s_own_only_where_a_program_is_cut_off(tmp_path):
     assert judge(tmp_path, errno.EIO, PROGRAM)[0] == blame.REFUSED
     assert judge(tmp_path, errno.EIO, SCRIPT)[0] == blame.FAULT
+    with open("/bin/true", "rb") as file:
+        whole = file.read()
+    # A server that was in trouble for a moment lets the program be read soon afterwards.
+    assert judge(tmp_path, errno.EIO, whole)[0] == blame.FAULT
+    for length in (len(whole) // 4, 100, 40):
+        assert judge(tmp_path, errno.EIO, whole[:length])[0] == blame.REFUSED
 
 
 def test_a_mount_without_the_right_to_execute_is_the_node_s(tmp_path, monkeypatch):
