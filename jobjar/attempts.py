@@ -66,9 +66,13 @@ class Attempts:
             self._tell_once(f"{place.name} cannot be claimed: {os.strerror(code)}")
             return LEFT
         if careful:
-            fsops.sync_directory(os.path.join(self.claims, place.category or ""))
+            self._secure(place)
         self._distrusted = verdict == REFUSE
         return WON
+
+    def _secure(self, place: Place) -> None:
+        """See to it that a claim survives a power cut, so that the attempt is counted."""
+        fsops.sync_directory(os.path.join(self.claims, place.category or ""))
 
     def _tell_once(self, text: str) -> None:
         if text not in self._told:
@@ -103,7 +107,8 @@ class Attempts:
 
     def adopt(self, place: Place, server_now: float) -> None:
         """Take up a job that was found in claims/."""
-        self._begin(place)
+        if self._begin(place):
+            self._secure(place)
         # It came by a claim that seemed to fail, and what was thought of it then is forgotten.
         self._distrusted = vet(self.jar.path(place), self._trusted, server_now) == REFUSE
 

@@ -285,6 +285,14 @@ def test_claims_soon_after_a_boot_and_of_jobs_with_notes_are_made_to_survive_a_p
     workers.place(jar, "x")
     workers.drain(jar, before=listen(young=False))
     assert record.read_text().split("\n")[:2] == ["journal True", "claims False"]
+    # One that is found in claims/, since its rename came late, is claimed as much.
+    notes.count(jar, "rain.1", "late", None, "lost-1", "why")
+    with workers.working(jar, before=listen(young=False), JJ_PAUSE_TIME="0.3") as w:
+        processes.until(w.is_idle)
+        record.write_text("")
+        os.rename(jars.write(os.path.join(jar.limbo, "late"), "#!/bin/sh\n"), os.path.join(w.claims, "late"))
+        processes.until(lambda: os.path.exists(os.path.join(jar.completed, "late")))
+    assert record.read_text().split("\n")[:2] == ["journal False", "claims False"]
 
 
 def test_a_name_that_this_worker_has_ended_before_has_its_intent_synced(jar, tmp_path):
