@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from jobjar import layout, moves, node, notes, process, reservation, starting, states, submission, supervision
+from jobjar import inspection, layout, moves, node, notes, process, reservation, starting, states, submission, supervision
 from support import invariants, jars, processes, programs, workers
 
 CATEGORY = "C1"
@@ -165,11 +165,20 @@ class Soak:
             now_done = len(os.listdir(self.jar.completed))
             if now_done != done:
                 done, changed = now_done, time.monotonic()
-            assert time.monotonic() - changed < STALLED, f"nothing happens any more: {done} of {expected}"
+            assert time.monotonic() - changed < STALLED, f"nothing happens any more: {self._standstill()}"
             # The last kills come when there still are jobs to be struck.
             for _ in range(min(3, round(self.kills_wanted * min(1.0, 1.05 * done / expected)) - self.kills.total())):
                 self.kill_one(living)
         self._end()
+
+    def _standstill(self) -> list[str]:
+        """Where the jobs are that are not completed, and what a check says about them."""
+        found = invariants.places(jars.tree(self.jar))
+        where = [f"{word}, which is to {kind}, is in {found.get(word, 'no place')} and ran {self._ran(word)}"
+                 for word, kind in self.kinds.items()
+                 if kind != "remove" and not found.get(word, [""])[0].startswith("completed/")]
+        told = inspection.inspect(self.jar, node.myself(workers.NODE))
+        return [*where[:20], f"who lives: {self.living()}", *(f"{finding.path}: {finding.says}" for finding in told[:20])]
 
     def _end(self) -> None:
         # Signals would miss those whom a check is just starting.
