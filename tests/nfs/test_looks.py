@@ -144,7 +144,7 @@ def test_without_the_rule_about_racy_listings_jobs_may_stay_invisible(ground, fi
     figures(f"{found['trials']} trials, {found['between']} listings between two jobs of one tick or so,"
             f" {found['late']} jobs invisible until something else changed,"
             f" on {ground.cluster.circumstances()}")
-    # Where the server's clock ticks finely enough, or for NFSv4, the rule has nothing to do.
+    # How many is chance, and none where the server's clock ticks finely enough: so nothing is asked of the number.
     assert found["trials"] == CONTRAST
 
 
