@@ -143,12 +143,14 @@ def register(jar: Jar, settings: Settings, terms: Terms, stay: Callable[[int], N
         os.setpgid(0, 0)
     try:
         registration.probe(jar, node.owner(me))
+        process.adopt_orphans()
+        lock = process.open_lock(lock_path)
+        # Its journal is a file more, for which there may be no room.
+        return Worker(jar, me, settings, categories, Bell(Watch()), base_environment(programs()), lock, trusted)
     except BaseException:
         registration.undo(jar, me)
+        fsops.remove(lock_path)
         raise
-    process.adopt_orphans()
-    lock = process.open_lock(lock_path)
-    return Worker(jar, me, settings, categories, Bell(Watch()), base_environment(programs()), lock, trusted)
 
 
 def _about(jar: Jar, settings: Settings, categories: tuple[str, ...], lock_path: str) -> dict[str, object]:

@@ -118,6 +118,20 @@ def test_a_registration_that_fails_half_way_leaves_nothing(site, monkeypatch):
     assert jars.tree(site.jar) == before
 
 
+def test_a_worker_for_whose_journal_there_is_no_room_takes_its_registration_back(site, monkeypatch, tmp_path):
+    before, locks = jars.tree(site.jar), tmp_path / "locks"
+    locks.mkdir()
+    monkeypatch.setattr(process, "local_directory", lambda: str(locks))
+
+    def fail(path, *_):
+        raise OSError(28, "No space left on device", path)
+
+    monkeypatch.setattr(fsops, "open_append", fail)
+    with pytest.raises(JobJarError, match="No space left"):
+        starting.start(site.jar, site.settings, starting.Terms())
+    assert jars.tree(site.jar) == before and os.listdir(locks) == []
+
+
 def test_a_worker_that_cannot_prove_one_file_system_takes_its_registration_back(site, monkeypatch):
     before, real = jars.tree(site.jar), os.rename
 
