@@ -29,6 +29,8 @@ def enter(*words: str) -> subprocess.Popen:
 def fork_as(pid: int, act: Callable[[], object]) -> None:
     """Let a new process of that number do `act()`."""
     while True:
+        # Nobody can have the number as long as whoever had it last is unburied.
+        processes.reap()
         with open(LAST, "w", encoding="ascii") as file:
             file.write(str(pid - 1))
         child = os.fork()
