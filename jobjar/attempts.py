@@ -4,7 +4,6 @@ Between a claim that was won and the move out of claims/ every step is insisted 
 recorded is never taken up again by the worker that ran it.
 """
 
-import errno
 import os
 import pwd
 import time
@@ -12,7 +11,7 @@ from collections.abc import Callable
 
 from jobjar import blame, fslook, fsops, jobname, moves, node, notes, reservation, runner
 from jobjar.claiming import LEAVE, REFUSE, vet
-from jobjar.errors import TROUBLE, Fenced, UsageError
+from jobjar.errors import TROUBLE, VANISHED, Fenced, UsageError
 from jobjar.journal import REFUSE as REFUSED_LINE
 from jobjar.journal import REQUEUE, Journal
 from jobjar.layout import Jar, Place
@@ -58,7 +57,7 @@ class Attempts:
             # A category on a file system of its own: the others are to be had.
             self._tell_once(str(error))
             return LEFT
-        if code in (errno.ENOENT, errno.ESTALE):
+        if code in VANISHED:
             return LOST
         if code in TROUBLE:
             raise OSError(code, os.strerror(code), self.jar.path(place))

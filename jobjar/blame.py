@@ -5,7 +5,7 @@ import os
 import struct
 
 from jobjar import fslook
-from jobjar.errors import NO_ROOM, TROUBLE, Fenced
+from jobjar.errors import NO_ROOM, TROUBLE, VANISHED, Fenced
 
 # REFUSED by the system because of the job; FAULT of the node. BUSY: somebody is still writing the file. FULL: there is
 # no room in the jar for what every job needs.
@@ -41,7 +41,7 @@ def is_hidden(error: OSError, path: str) -> bool:
     """Whether the file is there although a lookup has not found it."""
     # NFS: a claim whose reply was lost leaves "not there" in the name cache, for as long as a minute.
     try:
-        return error.errno in (errno.ENOENT, errno.ESTALE) and fslook.is_file_listed(*os.path.split(path)) \
+        return error.errno in VANISHED and fslook.is_file_listed(*os.path.split(path)) \
             and not os.path.lexists(path)
     except OSError:
         return False

@@ -11,6 +11,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 # The node or the server is in trouble, whatever the job: nothing is to be gained by trying the next.
 TROUBLE = frozenset((*NO_ROOM, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE,
                      errno.EROFS, errno.ETIMEDOUT, errno.ENOTCONN, errno.EINTR))
+# The name is not there any more, or the directory that it was in: another was quicker.
+VANISHED = (errno.ENOENT, errno.ESTALE)
 # What the system says of a mistake of ours, which no waiting mends.
 DEFECTS = frozenset((errno.EBADF, errno.EFAULT, errno.EINVAL))
 # The server has understood and refused: nothing has happened, and nothing will.

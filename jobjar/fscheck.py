@@ -55,7 +55,7 @@ def _together(room: Room, ahead: float, wait: float, say: Callable[[str], None])
     except Silent as error:
         return None, f"nothing between two nodes, for {error}: run `{COMMAND}` on both again"
     _part(talk)
-    return fsmerge.merge(mine, theirs, fsverdict.LOST.__contains__), None
+    return fsmerge.merge(mine, theirs), None
 
 
 def _part(talk: Talk) -> None:

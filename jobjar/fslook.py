@@ -4,7 +4,6 @@ Answers are hints: each may be out of date when it arrives, and only a rename de
 """
 
 import errno
-import functools
 import os
 import stat
 from collections import namedtuple
@@ -22,7 +21,6 @@ NO_ADVICE = (errno.EINVAL, errno.ENOTSUP, errno.ESPIPE, errno.ENOSYS)
 
 def _once_more(ask: Callable) -> Callable:
     """What a stale handle answers counts only when asking from the top of the path finds it stale again."""
-    @functools.wraps(ask)
     def asked(*arguments: object) -> object:
         try:
             return ask(*arguments)
@@ -31,6 +29,8 @@ def _once_more(ask: Callable) -> Callable:
                 raise
             # NFS: the directory was removed and made again, or the server exports it anew.
             return ask(*arguments)
+    # By hand, for functools is half of what this module costs at the start of submit_job.
+    asked.__name__, asked.__doc__ = ask.__name__, ask.__doc__
     return asked
 
 
@@ -84,13 +84,10 @@ def is_directory(path: str) -> bool:
         return False
 
 
-@_once_more
 def is_file_listed(directory: str, name: str) -> bool:
     """Whether an uncached listing of `directory` shows `name` as something other than a symbolic link."""
     # NFS: a lookup may answer "no" from a cached failure for as long as 60 s; a listing does not.
-    forget_listing(directory)
-    with os.scandir(directory) as entries:
-        return any(entry.name == name and not entry.is_symlink() for entry in entries)
+    return any(entry.name == name and not entry.is_symlink() for entry in scan_uncached(directory))
 
 
 @_once_more
@@ -100,12 +97,17 @@ def scan(directory: str) -> list[os.DirEntry]:
         return list(found)
 
 
+def scan_uncached(directory: str) -> list[os.DirEntry]:
+    """As `scan`, as the server has it and no cache does."""
+    forget_listing(directory)
+    return scan(directory)
+
+
 def entries(directory: str, troubles: list[str]) -> list[os.DirEntry]:
     """As `scan`, uncached; nothing, and a sentence in `troubles`, when it cannot be listed."""
     try:
         # NFS: whoever only looks has no clock of the server to tell whether a listing is too young to be believed.
-        forget_listing(directory)
-        return scan(directory)
+        return scan_uncached(directory)
     except (FileNotFoundError, NotADirectoryError):
         # RACE: it was there a moment ago; whoever only looks must come to an end whatever happens meanwhile.
         return []
@@ -206,8 +208,7 @@ def forget_listing(directory: str) -> bool:
 
 def survey(directory: str) -> list[Entry]:
     """What is in `directory`, as its server has it now and no cache does; links are not followed."""
-    forget_listing(directory)
-    return [Entry(entry.name, _kind(entry), entry.inode()) for entry in scan(directory)]
+    return [Entry(entry.name, _kind(entry), entry.inode()) for entry in scan_uncached(directory)]
 
 
 def _kind(entry: os.DirEntry) -> str:

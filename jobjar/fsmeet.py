@@ -5,13 +5,12 @@ Each has a room, the directory `.check.NODE.PID.NONCE` in limbo/. Beside it lies
 in the partner's room. What is said is a file in one's own room, published whole, for which the other watches.
 """
 
-import errno
 import json
 import os
 import time
 
 from jobjar import fslook, fsops, layout, node, registration
-from jobjar.errors import TryAgain
+from jobjar.errors import VANISHED, TryAgain
 from jobjar.layout import OFFER, Jar
 from jobjar.node import Identity
 
@@ -22,9 +21,6 @@ PAUSE = 0.05
 # A partner that has taken the offer at the last moment may need so long to say who it is, s.
 GRACE = 5.0
 
-
-# What a call says of a room whose owner has removed it.
-GONE = (errno.ENOENT, errno.ESTALE)
 
 
 class Silent(Exception):
@@ -153,8 +149,7 @@ class Talk:
         while True:
             try:
                 # NFS: what is said in the tick of a listing would not be seen in the next one.
-                fslook.forget_listing(there)
-                if word in fslook.names(there):
+                if word in fslook.names_uncached(there):
                     with open(os.path.join(there, word), encoding="utf-8") as file:
                         return json.load(file)
             except OSError as error:
@@ -167,4 +162,4 @@ class Talk:
 
     def ended(self, error: OSError) -> Exception:
         """The same error, or Silent if it means that the partner's room is gone."""
-        return Silent(f"the check on {self.node} has ended before its time") if error.errno in GONE else error
+        return Silent(f"the check on {self.node} has ended before its time") if error.errno in VANISHED else error

@@ -6,7 +6,6 @@ Every function takes absolute paths. Nothing here knows what a path means. The t
 which tests inject faults into what raises no audit event.
 """
 
-import contextlib
 import errno
 import os
 import stat
@@ -17,8 +16,6 @@ from jobjar.errors import REFUSALS, Fenced, UsageError
 from jobjar.fstree import remove_tree as remove_tree
 
 _write, _fsync, _close = os.write, os.fsync, os.close
-
-MOVED, ABSENT = "moved", "absent"
 
 
 def rename(source: str, target: str) -> None:
@@ -47,25 +44,26 @@ def move(source: str, target: str) -> bool:
             open_end = open_end or (None if error.errno in REFUSALS else error)
             try:
                 # NFS: the reply may have been lost after the server had done it; only the source's directory knows.
-                where = _after_error(source, target)
+                has_moved = _after_error(source, target)
             except OSError as blind:
                 # That one may not look is no refusal of the move.
                 raise (open_end if open_end and blind.errno in REFUSALS else blind) from None
-            if where == MOVED or where == ABSENT:
-                return where == MOVED
+            if has_moved is not None:
+                return has_moved
             if last:
                 raise open_end or error
     raise AssertionError("unreachable")
 
 
-def _after_error(source: str, target: str) -> str | None:
+def _after_error(source: str, target: str) -> bool | None:
+    """Whether it has moved to `target`; False: somebody else has taken it; None: it is still where it was."""
     directory, name = os.path.split(source)
     try:
         if name in fslook.names_uncached(directory):
             return None
     except FileNotFoundError:
         raise Fenced(f"{directory} is gone: its jobs have been taken over") from None
-    return MOVED if fslook.is_file_listed(*os.path.split(target)) else ABSENT
+    return fslook.is_file_listed(*os.path.split(target))
 
 
 def _refuse_two_file_systems(error: OSError, source: str, target: str) -> None:
@@ -185,9 +183,11 @@ def create(path: str, data: bytes, mode: int, synced: bool = True) -> None:
             # NFS: a full disk may show up only here, so it is checked like a write.
             close(handle)
     except BaseException:
-        # Of two errors the first one is the reason.
-        with contextlib.suppress(OSError):
+        try:
             remove(path)
+        except OSError:
+            # Of two errors the first one is the reason.
+            pass
         raise
 
 

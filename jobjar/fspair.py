@@ -159,9 +159,7 @@ def _racy(talk: Talk, ahead: float, lag: float) -> dict[str, int]:
     time.sleep(SETTLE)
     places = [os.path.join(talk.partner, "trials", str(k)) for k in range(TRIALS)]
     stale = [place for place in places if "b" not in fslook.names(place)]
-    for place in stale:
-        fslook.forget_listing(place)
-    uncured = [place for place in stale if "b" not in fslook.names(place)]
+    uncured = [place for place in stale if "b" not in fslook.names_uncached(place)]
     return {"trials": TRIALS, "stale": len(stale), "uncured": len(uncured)}
 
 
@@ -209,8 +207,7 @@ def _left(leader: str, mine: str) -> dict:
     """What the race has left, when both sides have run it: in my own directory, and where it began."""
     found = {}
     for key, place in (("held", os.path.join(mine, "won")), ("left", os.path.join(leader, "race"))):
-        fslook.forget_listing(place)
-        found[key] = fslook.names(place)
+        found[key] = fslook.names_uncached(place)
     return found
 
 

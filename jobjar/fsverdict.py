@@ -3,7 +3,6 @@
 Pure: `fsmeasure` and `fsmerge` made the facts. The three verdicts are those of `VERDICTS`.
 """
 
-import errno
 import os
 
 from jobjar import quantities
@@ -16,9 +15,6 @@ VERDICTS = {GOOD: "good for a jar", WEAK: "works, but", UNFIT: "not fit for a ja
 LATE, CLOCK, RENAME, SYNC = 2.0, 5.0, 0.05, 2.0
 # Less than this is soon full.
 BYTES, FILES = 100 * 1024**2, 1000
-
-# Errors of a rename that mean that another was quicker.
-LOST = (errno.ENOENT, errno.ESTALE)
 
 # Trait → (level, what it means and what to do) when it is not as a jar needs it.
 TRAITS = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from jobjar import fslook, layout, leavings, leftovers, node, process, registration, staff
 from jobjar.findings import INFORMATION, PERSON, THREAT, UNTIDY, Finding
 from jobjar.fslook import DIRECTORY
-from jobjar.inventory import Inventory, Seen, is_holder
+from jobjar.inventory import Inventory, Seen
 from jobjar.layout import RECOVERING
 from jobjar.node import Identity
 from jobjar.staff import Worker
@@ -93,7 +93,7 @@ def _stranded(directory: str, held: list[Seen], record: registration.Record, pro
 
 def _is_being_recovered(seen: Inventory, me: Identity, worker: str) -> bool:
     """Whether another living process of this node has fenced all that the worker had, and is about to see to it."""
-    holders = [entry.name for entry in seen.staff[worker] if is_holder(entry.name)]
+    holders = [entry.name for entry in seen.staff[worker] if layout.is_holder(entry.name)]
     return all(name.startswith(RECOVERING) and _lives(name.removeprefix(RECOVERING), me) for name in holders)
 
 

@@ -65,7 +65,7 @@ class Inventory:
 
     def _held(self, directory: str, own: list[Entry]) -> Iterator[Seen]:
         for holder in own:
-            if not is_holder(holder.name):
+            if not layout.is_holder(holder.name):
                 continue
             top = os.path.join(directory, holder.name)
             for entry in self.listing(top):
@@ -94,7 +94,7 @@ class Inventory:
     def owns(self, worker: str) -> bool:
         """Whether the worker, or whoever fenced it, may still be responsible for jobs."""
         return self.is_closed(self.jar.worker(worker)) or \
-            any(is_holder(entry.name) for entry in self.staff.get(worker, ()))
+            any(layout.is_holder(entry.name) for entry in self.staff.get(worker, ()))
 
     def age(self, path: str) -> float:
         """Seconds since the file was last written or moved, by the server's clock; 0 when it is not there."""
@@ -127,8 +127,3 @@ def is_job(entry: Entry) -> bool:
 def is_probe(directory: str, name: str) -> bool:
     """Whether it is such a file of a worker's; what only has such a name, and says something, is a person's."""
     return name.startswith(layout.PROBE) and fslook.is_empty_file(directory, name)
-
-
-def is_holder(name: str) -> bool:
-    """Whether this directory of a worker's may hold jobs."""
-    return name == layout.CLAIMS or name.startswith(layout.RECOVERING)

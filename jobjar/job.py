@@ -10,7 +10,7 @@ import os
 import stat
 import time
 
-from jobjar import census, fslook, glance, jobname, layout, notes, states
+from jobjar import census, fslook, glance, jobname, journal, layout, notes, states
 from jobjar.errors import NoSuchJob
 from jobjar.layout import Jar, Place
 
@@ -264,7 +264,7 @@ def _journals_of(directory: str) -> list[tuple[float, str]]:
     try:
         with os.scandir(directory) as entries:
             return [(entry.stat().st_mtime, entry.path) for entry in entries
-                    if entry.name == "journal" or entry.name.startswith("journal.")]
+                    if journal.is_journal(entry.name)]
     except (FileNotFoundError, NotADirectoryError):
         # RACE: it was set aside or rotated just now; whoever asks again finds it.
         return []

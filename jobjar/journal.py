@@ -21,6 +21,11 @@ SOON, AT_LAST = 1.0, 60.0
 Key = tuple[str | None, str]
 
 
+def is_journal(name: str) -> bool:
+    """Whether a file of this name in a worker's directory is a journal, the current one or one that was rotated."""
+    return name == "journal" or name.startswith("journal.")
+
+
 class Journal:
     """The open journal of one worker directory. Not shared between processes."""
 

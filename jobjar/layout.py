@@ -101,6 +101,11 @@ def _is_pid(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 11
 
 
+def is_holder(name: str) -> bool:
+    """Whether the directory of this name in a worker's may hold jobs: claims/, or what it was renamed to."""
+    return name == CLAIMS or name.startswith(RECOVERING)
+
+
 def former_worker(name: str) -> str | None:
     """The NODE.PID whose directory was set aside as `name`, NODE.PID.old-NONCE; None of any other name."""
     # A nonce ends in a number in hexadecimal digits, which may look like a pid.

@@ -105,7 +105,7 @@ def _sweep(jar: Jar, me: Identity, left: list[str]) -> None:
 def _rescue(jar: Jar, me: Identity, jobs: list[tuple], left: list[str]) -> None:
     """Put the files that the death of a process has left without their names into held/, each with a note."""
     now = registration.server_now(jar)
-    for entry in Inventory(jar).limbo:
+    for entry in fslook.survey(jar.limbo):
         if not entry.name.startswith(layout.ASIDE) or entry.kind != FILE:
             continue
         path = os.path.join(jar.limbo, entry.name)

@@ -21,7 +21,8 @@ def find(seen: Inventory) -> Iterator[Finding]:
     if is_read_only:
         yield Finding(PERSON, "read-only", seen.jar.home, "it is mounted read-only here, so nothing can be submitted or"
                       " run: mount it writable")
-    for directory in _directories(seen):
+    directories = _directories(seen)
+    for directory in directories:
         if not os.path.isdir(directory):
             yield _missing(directory)
         else:
@@ -32,10 +33,10 @@ def find(seen: Inventory) -> Iterator[Finding]:
                 yield Finding(THREAT, "other-file-system", directory, f"it is on another file system than"
                               f" {seen.jar.limbo}, so jobs cannot be renamed from one to the other: put the whole"
                               " jar on one")
-    for directory in dict.fromkeys((*trust.guarded(seen.jar), *_directories(seen))):
+    for directory in dict.fromkeys((*trust.guarded(seen.jar), *directories)):
         yield from _private(directory)
     for path, error in seen.closed:
-        if path not in _directories(seen):
+        if path not in directories:
             yield Finding(PERSON, "closed", path, f"it cannot be looked into ({error}), so not everything was looked"
                       " at: make it accessible to you")
 

@@ -8,7 +8,7 @@ from jobjar import notes
 from jobjar.findings import INFORMATION, PERSON, Finding
 from jobjar.fslook import DIRECTORY, FILE, Entry
 from jobjar.inventory import Inventory, is_job
-from jobjar.journal import END, TARGET
+from jobjar.journal import END, TARGET, is_journal
 
 # What a file of JSON lines holds: how many of its lines cannot be read, and of which jobs its end and target lines
 # speak, by their names, final names and inodes.
@@ -66,7 +66,7 @@ class Records:
 def _journals(seen: Inventory) -> Iterator[str]:
     for worker, own in seen.staff.items():
         yield from (os.path.join(seen.jar.worker(worker), entry.name) for entry in own
-                    if entry.kind == FILE and (entry.name == "journal" or entry.name.startswith("journal.")))
+                    if entry.kind == FILE and is_journal(entry.name))
 
 
 def _said(lines: Iterable[bytes]) -> Said:

@@ -109,8 +109,7 @@ class Recovery:
 
     def _fence(self, worker: str) -> list[str]:
         """Make the dead worker's jobs this process's own, by renaming what holds them; the directories won."""
-        holders = [name for name in fslook.names(self.jar.worker(worker))
-                   if name == layout.CLAIMS or name.startswith(layout.RECOVERING)]
+        holders = filter(layout.is_holder, fslook.names(self.jar.worker(worker)))
         won = []
         for name in holders:
             target = os.path.join(self.jar.worker(worker), f"{layout.RECOVERING}{self.nonce}-{next(_fences)}")

@@ -181,7 +181,7 @@ def owns_jobs(jar: Jar, worker: str) -> bool:
         names = fslook.names(jar.worker(worker))
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return any(name == layout.CLAIMS or name.startswith(layout.RECOVERING) for name in names)
+    return any(map(layout.is_holder, names))
 
 
 def set_aside(jar: Jar, worker: str, token: str) -> bool:

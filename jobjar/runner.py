@@ -13,6 +13,7 @@ from collections import namedtuple
 from collections.abc import Callable
 
 from jobjar import blame, fsops, jobname, process
+from jobjar.errors import VANISHED
 from jobjar.layout import Jar, Place
 
 # How a run came out: ENDED by itself, QUIT on request, or as `blame` has it: it was not started.
@@ -97,7 +98,7 @@ class Runner:
                     return process.start(["/bin/sh", path], environment, self.output, self._lock)
                 # RACE: somebody still has the file open for writing: a `cp` straight into unclaimed/.
                 may_pass = error.errno == errno.ETXTBSY
-                if error.errno in (errno.ENOENT, errno.ESTALE):
+                if error.errno in VANISHED:
                     # NFS: looking for it renews what the cache knows, so only the next "no" is about the interpreter.
                     is_hidden = blame.is_hidden(error, path)
                     may_pass, was_seen = is_hidden or not was_seen, not is_hidden

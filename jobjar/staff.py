@@ -46,8 +46,7 @@ def _worker(jar: Jar, me: Identity, name: str, common: set[str], now: float, tro
     of, pid = layout.split_worker(name)
     unseen = len(troubles)
     own = {entry.name for entry in fslook.entries(jar.worker(name), troubles)}
-    owns = layout.CLAIMS in own or any(map(_is_fence, own))
-    if not owns:
+    if not any(map(layout.is_holder, own)):
         state = UNKNOWN if len(troubles) > unseen else LEFT
         return Worker(name, of, pid, state, (), None, None, (), (), "")
     jobs = tuple(holdings(jar.worker(name), own, troubles))
@@ -83,15 +82,9 @@ def _min_free(record: registration.Record | None) -> tuple[int, int]:
     return tuple(said) if is_understood else (0, 0)
 
 
-def _is_fence(name: str) -> bool:
-    return name.startswith(layout.RECOVERING)
-
-
 def holdings(directory: str, own: set[str], troubles: list[str]) -> Iterator[Place]:
     """The jobs in a worker's claims/, or in what has been made of it."""
-    for holder in sorted(own):
-        if holder != layout.CLAIMS and not _is_fence(holder):
-            continue
+    for holder in filter(layout.is_holder, sorted(own)):
         top = os.path.join(directory, holder)
         for entry in fslook.entries(top, troubles):
             if entry.is_dir(follow_symlinks=False):

@@ -9,7 +9,7 @@ import time
 import pytest
 from support import jars, processes
 
-from jobjar import fscheck, fslook, fsmeet, fsmerge, fsops, fspair, fsverdict, node
+from jobjar import fscheck, fslook, fsmeet, fsmerge, fsops, fspair, node
 from jobjar.fsmeet import Room, Silent, Talk
 
 ME = node.myself("a")
@@ -46,7 +46,7 @@ def measure(jar, patience=processes.PATIENCE, ahead=AHEAD):
         thread.start()
     for thread in threads:
         thread.join()
-    return fsmerge.merge(accounts["a"], accounts["b"], fsverdict.LOST.__contains__)
+    return fsmerge.merge(accounts["a"], accounts["b"])
 
 
 class WrongClock:
