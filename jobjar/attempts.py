@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from jobjar import blame, fslook, fsops, jobname, moves, node, notes, reservation, runner
-from jobjar.claiming import LEAVE, REFUSE, vet
+from jobjar.claiming import LEAVE, REFUSE, Vetted, vet
 from jobjar.errors import TROUBLE, VANISHED, Fenced, UsageError
 from jobjar.journal import REFUSE as REFUSED_LINE
 from jobjar.journal import REQUEUE, Journal
@@ -39,7 +39,8 @@ class Attempts:
         self._patience = patience
         self._count = 0
         self._attempt = ""
-        self._distrusted = self._has_notes = False
+        self._vetted = Vetted(REFUSE)
+        self._has_notes = False
         self._tries = 1
         self._target: str | None = None
         self._users: dict[int, str] = {}
@@ -47,8 +48,8 @@ class Attempts:
 
     def claim(self, place: Place, server_now: float) -> str:
         """Try for a candidate: WON, LOST (somebody was quicker), or LEFT where it is: no job, or not to be had."""
-        verdict = vet(self.jar.path(place), self._trusted, server_now)
-        if verdict == LEAVE:
+        vetted = vet(self.jar.path(place), self._trusted, server_now)
+        if vetted.verdict == LEAVE:
             return LEFT
         careful = self._begin(place)
         try:
@@ -66,7 +67,7 @@ class Attempts:
             return LEFT
         if careful:
             self._secure(place)
-        self._distrusted = verdict == REFUSE
+        self._vetted = vetted
         return WON
 
     def _secure(self, place: Place) -> None:
@@ -83,7 +84,6 @@ class Attempts:
         self._count += 1
         self._attempt = f"{self.nonce}-{self._count}"
         self._target = None
-        self._distrusted = False
         self._has_notes = notes.has(self.jar, place.name)
         careful = self._has_notes or time.clock_gettime(time.CLOCK_BOOTTIME) < YOUNG_BOOT
         self._make_room(place)
@@ -109,7 +109,7 @@ class Attempts:
         if self._begin(place):
             self._secure(place)
         # It came by a claim that seemed to fail, and what was thought of it then is forgotten.
-        self._distrusted = vet(self.jar.path(place), self._trusted, server_now) == REFUSE
+        self._vetted = vet(self.jar.path(place), self._trusted, server_now)
 
     def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool]) -> Outcome:
         """Run the job that was claimed last and see it out of claims/; returns how that came out."""
@@ -118,10 +118,10 @@ class Attempts:
         self._tries = 1 + (self._insist(lambda: len(notes.open_attempts(self.jar, place.name, place.category)))
                            if self._has_notes else 0)
         shown = self._show(place)
-        if self._distrusted:
-            outcome = Outcome(blame.REFUSED, why="its owner is not trusted by this worker, or it is set-id")
+        if self._vetted.verdict == REFUSE:
+            outcome = Outcome(blame.REFUSED, why=self._vetted.why)
         else:
-            outcome = self.runner.run(place, self._attempt, self._tries, tick, quit)
+            outcome = self.runner.run(place, self._attempt, self._tries, self._vetted.request, tick, quit)
         if outcome.kind == runner.ENDED:
             self._end(place, outcome)
         elif outcome.kind == blame.REFUSED:

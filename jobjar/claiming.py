@@ -7,10 +7,11 @@ more than a twentieth of the worker's time. A rename decides whose the job is.
 import os
 import stat
 import time
+from collections import namedtuple
 from collections.abc import Callable, Iterable
 
-from jobjar import fslook, fsops, jobname, states
-from jobjar.errors import Fenced
+from jobjar import directives, fslook, fsops, jobname, states
+from jobjar.errors import Fenced, UsageError
 from jobjar.glance import Glance
 from jobjar.layout import Jar, Place
 
@@ -22,6 +23,8 @@ COST_FACTOR = 20
 EMPTY_AGE = 2.0
 
 CLAIM, REFUSE, LEAVE = "claim", "refuse", "leave"
+# What a look at a candidate's file has shown: one of these three, what the job asks for, and why it is to be refused.
+Vetted = namedtuple("Vetted", "verdict request why", defaults=({}, ""))
 
 
 class Claims:
@@ -212,18 +215,23 @@ class Queue:
         return None
 
 
-def vet(path: str, trusted: frozenset[int], server_now: float) -> str:
-    """CLAIM, REFUSE (not from somebody whom we trust) or LEAVE (no job, or not yet) for a candidate's file."""
-    found = _status(path)
+def vet(path: str, trusted: frozenset[int], server_now: float) -> Vetted:
+    """Whether to CLAIM the candidate at `path`, to REFUSE it (untrusted, asking for nonsense), or to LEAVE it (no job)."""
+    found, head = _look_into(path)
     if found is None or not stat.S_ISREG(found.st_mode) or not _is_executable(found):
-        return LEAVE
+        return Vetted(LEAVE)
     if found.st_size == 0 and server_now - found.st_mtime < EMPTY_AGE:
-        return LEAVE
-    is_trusted = found.st_uid in trusted and not found.st_mode & (stat.S_ISUID | stat.S_ISGID)
-    return CLAIM if is_trusted else REFUSE
+        return Vetted(LEAVE)
+    if found.st_uid not in trusted or found.st_mode & (stat.S_ISUID | stat.S_ISGID):
+        return Vetted(REFUSE, why="its owner is not trusted by this worker, or it is set-id")
+    try:
+        return Vetted(CLAIM, directives.read(head))
+    except UsageError as error:
+        return Vetted(REFUSE, why=f"its #JJ lines will not do: {error}")
 
 
-def _status(path: str) -> os.stat_result | None:
+def _look_into(path: str) -> tuple[os.stat_result | None, bytes]:
+    """The status of a candidate's file, None of what cannot be opened, and its beginning."""
     for how in (os.O_RDONLY, os.O_PATH):
         try:
             # NFS: opening asks the server; a name that is only looked up may be answered from a cache.
@@ -232,12 +240,23 @@ def _status(path: str) -> os.stat_result | None:
             # A program may be executable without being readable.
             continue
         except OSError:
-            return None
+            return None, b""
         try:
-            return os.fstat(handle)
+            found = os.fstat(handle)
+            return found, _head(handle) if how == os.O_RDONLY and stat.S_ISREG(found.st_mode) else b""
         finally:
             os.close(handle)
-    return None
+    return None, b""
+
+
+def _head(handle: int) -> bytes:
+    head = os.pread(handle, directives.GLANCE, 0)
+    while directives.may_go_on(head) and len(head) < directives.HEAD_MAX:
+        more = os.pread(handle, len(head), len(head))
+        if not more:
+            break
+        head += more
+    return head
 
 
 def _is_executable(found: os.stat_result) -> bool:

@@ -13,6 +13,7 @@ from collections import namedtuple
 from collections.abc import Callable
 
 from jobjar import blame, fsops, jobname, process
+from jobjar.directives import Request
 from jobjar.errors import VANISHED
 from jobjar.layout import Jar, Place
 
@@ -48,10 +49,12 @@ class Runner:
         self._dropped = 0
         process.keep_descriptors()
 
-    def run(self, place: Place, attempt: str, tries: int, tick: Callable[[float], float],
+    def run(self, place: Place, attempt: str, tries: int, request: Request, tick: Callable[[float], float],
             quit: Callable[[], bool]) -> Outcome:
-        """Run the job at `place` to its end. `tick(seconds)` is called while it runs, with the seconds it has run,
-        and returns after how many it wants to be called again; `quit()` says whether the job must be ended now.
+        """Run the job at `place`, which asks for `request`, to its end.
+
+        `tick(seconds)` is called while it runs, with the seconds it has run, and returns after how many it wants to be
+        called again; `quit()` says whether the job must be ended now.
         """
         path = self.jar.path(place)
         self._dropped = 0

@@ -190,11 +190,11 @@ def test_a_category_is_hinted_by_the_directory_that_is_watched_for_it(jar):
 
 
 def vet(path, age=0.0, trusted=None):
-    return claiming.vet(path, frozenset(trusted or [os.geteuid()]), os.lstat(path).st_mtime + age)
+    return claiming.vet(path, frozenset(trusted or [os.geteuid()]), os.lstat(path).st_mtime + age).verdict
 
 
 def test_a_candidate_that_is_gone_is_left(jar):
-    assert claiming.vet(os.path.join(jar.unclaimed, "x"), frozenset([os.geteuid()]), 0.0) == claiming.LEAVE
+    assert claiming.vet(os.path.join(jar.unclaimed, "x"), frozenset([os.geteuid()]), 0.0).verdict == claiming.LEAVE
 
 
 def test_an_executable_file_of_ours_is_claimed(jar):

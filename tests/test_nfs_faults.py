@@ -568,7 +568,7 @@ def test_a_candidate_that_only_a_cache_still_knows_is_left(jar, monkeypatch):
     with monkeypatch.context() as patch:
         for name in ("stat", "lstat"):
             patch.setattr(os, name, lambda *_, **__: remembered)
-        assert claiming.vet(path, frozenset([os.geteuid()]), remembered.st_mtime + 10) == claiming.LEAVE
+        assert claiming.vet(path, frozenset([os.geteuid()]), remembered.st_mtime + 10).verdict == claiming.LEAVE
 
 
 def test_every_listing_opens_the_directory_anew(tmp_path):

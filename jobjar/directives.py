@@ -1,0 +1,235 @@
+"""What a job may ask for: one table for the command line, for #JJ lines in a script, and for keyword arguments.
+
+Pure. A request is a dict: the option's name with "_" for "-" → its value; what was not asked for is not in it. All
+values can be written as JSON. In a file the request stands in the lines that begin with "#JJ", in the block of comments
+and empty lines at its top; a later line counts for more than an earlier one.
+"""
+
+from jobjar import jobname, moments, parameters, words
+from jobjar.errors import UsageError
+
+MARK = b"#JJ"
+# How much of a file is read for its directives, at first and at most. An exported environment can be long.
+GLANCE, HEAD_MAX = 4096, 2**20
+
+# When an option does its work: PLACE at the submission (name, directory, how many jobs), JOB in the job, whoever submits
+# it and how, OWN as JOB, but only our own programs write it.
+PLACE, JOB, OWN = "place", "job", "own"
+
+Request = dict[str, object]
+
+
+class Option:
+    """One thing to ask for. `parse` makes the value of a text, or raises UsageError; `show` makes the text of a value.
+
+    `parse` None: a flag. `many`: it may be given several times, and its value is the list of all.
+    """
+
+    def __init__(self, kind: str, metavar: str | None, parse: object, help: str, many: bool = False,
+                 show: object = str, short: str | None = None) -> None:
+        self.kind, self.metavar, self.parse, self.help = kind, metavar, parse, help
+        self.many, self.show, self.short = many, show, short
+        self.name = ""
+
+    @property
+    def key(self) -> str:
+        """Its key in a request, and its keyword in Python."""
+        return self.name.replace("-", "_")
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it takes no value."""
+        return self.parse is None
+
+
+OPTIONS: dict[str, Option] = {
+    "priority": Option(PLACE, "N", jobname.parse_priority, "claim it before jobs of a lower priority (default 0)",
+                       short="-p"),
+    "category": Option(PLACE, "CATEGORY", jobname.check_category, "let only workers that read this category claim it",
+                       short="-c"),
+    "id": Option(PLACE, "ID", jobname.check_id, "a word to be put into the job's name", short="-i"),
+    "hold": Option(PLACE, None, None, "let it wait in held/ until somebody releases it"),
+    "array": Option(PLACE, "INDICES", parameters.array, "one job for each index: 1-100, 1-9:2,20, 1-1000%5 (at most 5"
+                    " of them at a time)"),
+    "each-line": Option(PLACE, "FILE", parameters.path_or_dash, "one job for each line of FILE (- is standard input); the"
+                        " line is in JJ_ENTRY"),
+    "from-json": Option(PLACE, "FILE", parameters.path_or_dash, "one job for each item of the JSON list in FILE (- is"
+                        " standard input); the item is in JJ_ENTRY"),
+    "per-job": Option(PLACE, "N", parameters.count, "run so many tasks of an array one after the other in one job"),
+    "begin": Option(JOB, "TIME", moments.parse, "let it wait until then: 2026-12-24T18:00, 18:00, now+2h",
+                    show=moments.show),
+    "tag": Option(JOB, "WORD", jobname.check_id, "a word to find it by; may be given several times", many=True),
+    "comment": Option(JOB, "TEXT", parameters.line, "a line of text for people"),
+    "time": Option(JOB, "LIMIT", parameters.limit, "end it when it has run for so long: 90m, 1h30m, 1-12:00:00",
+                   show=parameters.show_duration),
+    "signal": Option(JOB, "SIG[@SECONDS]", parameters.signal, "send it this signal so many seconds (60) before its time is"
+                     " up"),
+    "cpus": Option(JOB, "N", parameters.cpus, "the processors that it uses", show=parameters.show_number),
+    "mem": Option(JOB, "SIZE", parameters.size, "the memory that it uses, as 3G; it is ended when it uses much more",
+                  show=parameters.show_size),
+    "cpu-time": Option(JOB, "LIMIT", parameters.limit, "the processor time that it uses; it is ended when it uses much"
+                       " more", show=parameters.show_duration),
+    "file-size": Option(JOB, "SIZE", parameters.size, "the size of the largest file that it writes",
+                        show=parameters.show_size),
+    "address-space": Option(JOB, "SIZE", parameters.size, "the address space that each of its processes may have",
+                            show=parameters.show_size),
+    "nice": Option(JOB, "N", parameters.nice, "run it with this nice value (0 to 19)"),
+    "export": Option(JOB, "NONE|ALL|A,B=1", parameters.export, "environment variables that it is to find (default"
+                     " NONE)"),
+    "chdir": Option(JOB, "DIR", parameters.path, "run it in this directory, not in a fresh one"),
+    "output": Option(JOB, "FILE", parameters.path, "what it prints goes to this file: %j is the job's id, %A the"
+                     " array's, %a the index, %x the word of -i, %u the user, %N the node"),
+    "error": Option(JOB, "FILE", parameters.path, "what it prints on standard error goes to this file"),
+    "open-mode": Option(JOB, "append|truncate", parameters.open_mode, "what becomes of what is in those files (default"
+                        " truncate)"),
+    "wrap-with": Option(JOB, "PROGRAM", parameters.line, "run it by this program, which gets the job's command line as"
+                        " its arguments"),
+    "snapshot": Option(JOB, "DIR", parameters.path, "run it in a copy of this directory as it is now"),
+    "stage-in": Option(JOB, "FILE,…", parameters.paths, "files that it needs, for nodes that have not got them",
+                       many=True, show=parameters.show_list),
+    "stage-out": Option(JOB, "FILE,…", parameters.paths, "files that it makes, to be brought back", many=True),
+    "retries": Option(JOB, "N", parameters.count, "run it again when it fails, so many times"),
+    "retry-delay": Option(JOB, "TIME", parameters.limit, "and wait for so long before each", show=parameters.show_duration),
+    "requeue-on": Option(JOB, "CODE,…", parameters.codes, "exit statuses with which it asks to be run again",
+                         show=parameters.show_list),
+    "no-requeue": Option(JOB, None, None, "never begin it twice, not even when its worker dies"),
+    "max-fails": Option(JOB, "N", parameters.positive, "hold the rest of an array when so many of it have failed"),
+    "submit-dir": Option(OWN, "DIR", parameters.path, "where it was submitted"),
+    "submit-host": Option(OWN, "NODE", parameters.line, "on which node"),
+    "umask": Option(OWN, "MODE", parameters.umask, "the umask of whoever submitted it", show=parameters.show_umask),
+    "env": Option(OWN, "NAME=VALUE", parameters.variable, "an exported variable", many=True),
+    "input": Option(OWN, "FILE", parameters.path, "what it reads on standard input"),
+    "entries": Option(OWN, "COUNT", parameters.count, "how many entries stand at the end of the file"),
+}
+
+for _name, _option in OPTIONS.items():
+    _option.name = _name
+
+_SHORT = {option.short: option for option in OPTIONS.values() if option.short}
+BY_KEY = {option.key: option for option in OPTIONS.values()}
+
+
+def read(head: bytes) -> Request:
+    """The request in the #JJ lines of a file that begins with `head`; UsageError names the line and the reason."""
+    # Nearly all jobs have none.
+    if MARK not in head:
+        return {}
+    request: Request = {}
+    for number, line in enumerate(block(head).split(b"\n"), 1):
+        if line[:3] == MARK and line[3:4] in (b"", b" ", b"\t", b"\r"):
+            try:
+                take(request, words.split(line[3:].decode("utf-8", "surrogateescape")))
+            except UsageError as error:
+                raise UsageError(f"line {number}: {error}") from None
+    return request
+
+
+def block(head: bytes) -> bytes:
+    """The comments and empty lines at the top of `head`, with the newline behind each."""
+    at = 0
+    while at < len(head):
+        if head[at:at + 1] not in (b"#", b"\n", b"\r"):
+            break
+        end = head.find(b"\n", at)
+        if end < 0:
+            # A last line without its newline.
+            return head
+        at = end + 1
+    return head[:at]
+
+
+def may_go_on(head: bytes) -> bool:
+    """Whether a file that begins with `head` may have more directives behind it."""
+    return head[:1] in (b"#", b"\n", b"\r") and block(head) == head
+
+
+def take(request: Request, found: list[str]) -> None:
+    """Add what the words of one line say to `request`; UsageError when a word is no option, or its value wrong."""
+    rest = list(found)
+    while rest:
+        word = rest.pop(0)
+        if word.startswith("--"):
+            name, equals, text = word[2:].partition("=")
+            option = OPTIONS.get(name)
+        else:
+            option, equals, text = _SHORT.get(word[:2]), word[2:], word[2:]
+        if option is None:
+            raise UsageError(f"{word!r} is no option for a job: `submit_job --help` lists them")
+        if option.is_flag:
+            if equals:
+                raise UsageError(f"{option.short or '--' + option.name} takes no value: leave out {equals + text!r}")
+            request[option.key] = True
+            continue
+        if not equals and not rest:
+            raise UsageError(f"--{option.name} needs a value: write --{option.name}={option.metavar}")
+        put(request, option, text if equals else rest.pop(0))
+
+
+def put(request: Request, option: Option, text: str) -> None:
+    """Add one option with its value as a text; UsageError when that will not do."""
+    try:
+        value = option.parse(text)
+    except UsageError as error:
+        raise UsageError(f"--{option.name}: {error}") from None
+    if option.many:
+        old = request.get(option.key, [])
+        request[option.key] = old + (value if isinstance(value, list) else [value])
+    else:
+        request[option.key] = value
+
+
+def keywords(given: dict[str, object]) -> Request:
+    """The request that keyword arguments make: texts as on the command line, or values; None is not asked for."""
+    request: Request = {}
+    for key, value in given.items():
+        option = BY_KEY.get(key)
+        if option is None or option.kind == OWN:
+            known = ", ".join(key for key, option in BY_KEY.items() if option.kind != OWN)
+            raise UsageError(f"a job has no {key!r}: it may have {known}")
+        if option.is_flag:
+            if value:
+                request[key] = True
+        elif value is not None:
+            for one in value if isinstance(value, (list, tuple)) and option.many else [value]:
+                put(request, option, one if isinstance(one, str) else option.show(one))
+    return request
+
+
+def texts(request: Request) -> list[str]:
+    """The request as the words that `take` reads back, one for each value."""
+    found = []
+    for option in OPTIONS.values():
+        if option.key in request:
+            value = request[option.key]
+            for one in value if option.many else [value]:
+                found.append(f"--{option.name}" + ("" if option.is_flag else f"={option.show(one)}"))
+    return found
+
+
+def lines(request: Request) -> bytes:
+    """The #JJ lines that say the request: one for each value."""
+    return b"".join(MARK + b" " + words.quote(text).encode("utf-8", "surrogateescape") + b"\n"
+                    for text in texts(request))
+
+
+def inserted(data: bytes, request: Request) -> bytes:
+    """`data`, a script that takes # comments, with the request's lines behind those that are there already."""
+    head = block(data)
+    if head and not head.endswith(b"\n"):
+        head += b"\n"
+    return head + lines(request) + data[len(block(data)):]
+
+
+def takes_comments(data: bytes) -> bool:
+    """Whether the file may hold #JJ lines: its interpreter takes # for the beginning of a comment."""
+    if data[:2] != b"#!":
+        # Without "#!" a text is run by /bin/sh; what is no text has its own beginning.
+        return not data[:4] == b"\x7fELF" and b"\0" not in data[:GLANCE]
+    names = [word.rpartition(b"/")[2] for word in data[2:].partition(b"\n")[0].split() if not word.startswith(b"-")]
+    if names[:1] == [b"env"]:
+        del names[0]
+    return bool(names) and names[0].rstrip(b"0123456789.") in _HASH_COMMENTS
+
+
+_HASH_COMMENTS = frozenset(b"sh bash dash ash zsh ksh mksh busybox fish csh tcsh python pypy perl ruby Rscript julia"
+                           b" octave awk gawk mawk sed make tclsh".split())
