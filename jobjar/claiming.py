@@ -216,7 +216,7 @@ class Queue:
 
 
 def vet(path: str, trusted: frozenset[int], server_now: float) -> Vetted:
-    """Whether to CLAIM the candidate at `path`, to REFUSE it (untrusted, asking for nonsense), or to LEAVE it (no job)."""
+    """Whether to CLAIM the candidate at `path`, to REFUSE it (untrusted, asking for nonsense) or to LEAVE it."""
     found, head = _look_into(path)
     if found is None or not stat.S_ISREG(found.st_mode) or not _is_executable(found):
         return Vetted(LEAVE)

@@ -12,8 +12,8 @@ MARK = b"#JJ"
 # How much of a file is read for its directives, at first and at most. An exported environment can be long.
 GLANCE, HEAD_MAX = 4096, 2**20
 
-# When an option does its work: PLACE at the submission (name, directory, how many jobs), JOB in the job, whoever submits
-# it and how, OWN as JOB, but only our own programs write it.
+# When an option does its work: PLACE at the submission (name, directory, how many jobs), JOB in the job, however it is
+# submitted, OWN as JOB, but only our own programs write it.
 PLACE, JOB, OWN = "place", "job", "own"
 
 Request = dict[str, object]
@@ -51,8 +51,8 @@ OPTIONS: dict[str, Option] = {
     "hold": Option(PLACE, None, None, "let it wait in held/ until somebody releases it"),
     "array": Option(PLACE, "INDICES", parameters.array, "one job for each index: 1-100, 1-9:2,20, 1-1000%5 (at most 5"
                     " of them at a time)"),
-    "each-line": Option(PLACE, "FILE", parameters.path_or_dash, "one job for each line of FILE (- is standard input); the"
-                        " line is in JJ_ENTRY"),
+    "each-line": Option(PLACE, "FILE", parameters.path_or_dash, "one job for each line of FILE (- is standard input);"
+                        " the line is in JJ_ENTRY"),
     "from-json": Option(PLACE, "FILE", parameters.path_or_dash, "one job for each item of the JSON list in FILE (- is"
                         " standard input); the item is in JJ_ENTRY"),
     "per-job": Option(PLACE, "N", parameters.count, "run so many tasks of an array one after the other in one job"),
@@ -62,8 +62,8 @@ OPTIONS: dict[str, Option] = {
     "comment": Option(JOB, "TEXT", parameters.line, "a line of text for people"),
     "time": Option(JOB, "LIMIT", parameters.limit, "end it when it has run for so long: 90m, 1h30m, 1-12:00:00",
                    show=parameters.show_duration),
-    "signal": Option(JOB, "SIG[@SECONDS]", parameters.signal, "send it this signal so many seconds (60) before its time is"
-                     " up"),
+    "signal": Option(JOB, "SIG[@SECONDS]", parameters.signal, "send it this signal so many seconds (60) before its time"
+                     " is up"),
     "cpus": Option(JOB, "N", parameters.cpus, "the processors that it uses", show=parameters.show_number),
     "mem": Option(JOB, "SIZE", parameters.size, "the memory that it uses, as 3G; it is ended when it uses much more",
                   show=parameters.show_size),
@@ -89,7 +89,8 @@ OPTIONS: dict[str, Option] = {
                        many=True, show=parameters.show_list),
     "stage-out": Option(JOB, "FILE,…", parameters.paths, "files that it makes, to be brought back", many=True),
     "retries": Option(JOB, "N", parameters.count, "run it again when it fails, so many times"),
-    "retry-delay": Option(JOB, "TIME", parameters.limit, "and wait for so long before each", show=parameters.show_duration),
+    "retry-delay": Option(JOB, "TIME", parameters.limit, "and wait for so long before each",
+                          show=parameters.show_duration),
     "requeue-on": Option(JOB, "CODE,…", parameters.codes, "exit statuses with which it asks to be run again",
                          show=parameters.show_list),
     "no-requeue": Option(JOB, None, None, "never begin it twice, not even when its worker dies"),
