@@ -11,6 +11,8 @@ from jobjar.errors import UsageError, of_system
 
 FORMAT = 1
 DIRECTORIES = ("limbo", "unclaimed", "held", "waiting", "claimed", "completed", "failed", "logs", "notes")
+# Made when they are first needed: records of what was cleaned away, files that jobs brought along, files that they made.
+LATER = ("history", "store", "staged")
 
 STOP, PAUSE, RENEW = "STOP", "PAUSE", "RENEW"
 STOP_ALL, PAUSE_ALL, DRAIN = "STOP_ALL", "PAUSE_ALL", "DRAIN."
@@ -31,7 +33,7 @@ class Jar:
     def __init__(self, home: str, workers: str | None = None) -> None:
         self.home = home
         self.workers = workers or os.path.join(home, "workers")
-        for name in DIRECTORIES:
+        for name in (*DIRECTORIES, *LATER):
             setattr(self, name, os.path.join(home, name))
 
     def path(self, place: Place) -> str:

@@ -28,7 +28,8 @@ def require(jar: Jar, settings: Settings) -> frozenset[int]:
 
 def guarded(jar: Jar) -> list[str]:
     """The jar's directories and all above them."""
-    inside = [os.path.join(jar.home, name) for name in layout.DIRECTORIES]
+    later = [os.path.join(jar.home, name) for name in layout.LATER]
+    inside = [os.path.join(jar.home, name) for name in layout.DIRECTORIES] + list(filter(os.path.isdir, later))
     above = set()
     for path in (os.path.realpath(jar.home), os.path.realpath(jar.workers)):
         while path not in above:

@@ -14,7 +14,7 @@ from support import invariants, jars, lanes, processes  # noqa: E402
 
 from jobjar import layout, process  # noqa: E402
 
-JAR_OF_THE_CHECKOUT = [os.path.join(TOP, name) for name in (*layout.DIRECTORIES, "workers", "FORMAT")]
+JAR_OF_THE_CHECKOUT = [os.path.join(TOP, name) for name in (*layout.DIRECTORIES, *layout.LATER, "workers", "FORMAT")]
 
 # What a skip says that a CI run could have avoided; JJ_TESTS_STRICT makes a failure of it.
 AVOIDABLE = ("install", "compiler", "there is no make")

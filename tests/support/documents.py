@@ -76,7 +76,7 @@ def _comments(lines: list[str]) -> list[str]:
 
 def check_out(target: str) -> None:
     """A copy of this checkout as it was cloned, with the packages of these tests as what `make` has made."""
-    made = (*layout.DIRECTORIES, "workers", "FORMAT", ".git", ".venv", ".pytest_cache")
+    made = (*layout.DIRECTORIES, *layout.LATER, "workers", "FORMAT", ".git", ".venv", ".pytest_cache")
 
     def ignored(directory: str, names: list[str]) -> set[str]:
         return {name for name in names if name == "__pycache__" or directory == processes.TOP and name in made}
