@@ -11,7 +11,7 @@ from jobjar.errors import UsageError, of_system
 
 FORMAT = 1
 DIRECTORIES = ("limbo", "unclaimed", "held", "waiting", "claimed", "completed", "failed", "logs", "notes")
-# Made when they are first needed: records of what was cleaned away, files that jobs brought along, files that they made.
+# Made when first needed: records of what was cleaned away, files that jobs brought along, files that they made.
 LATER = ("history", "store", "staged")
 
 STOP, PAUSE, RENEW = "STOP", "PAUSE", "RENEW"
