@@ -7,17 +7,17 @@ fenced. docs/PROTOCOL.md section 5 has the order of its looks.
 import random
 import time
 
-from jobjar import claiming, fitness, layout, node, orders, registration
+from jobjar import claiming, fitness, node, registration
 from jobjar.attempts import WON, Attempts
 from jobjar.beat import INTERVAL, Beat
 from jobjar.blame import BUSY, FAULT, FULL
 from jobjar.claiming import Claims, Queue, Shelf
 from jobjar.config import Settings
 from jobjar.errors import DEFECTS, Fenced
-from jobjar.glance import Glance
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
 from jobjar.runner import ENDED, LONG_JOB, QUIT, Runner
+from jobjar.signs import Signs
 from jobjar.watch import Bell
 from jobjar.workerlog import WorkerLog
 
@@ -44,15 +44,10 @@ class Worker:
         self.room = fitness.Room(jar.home, settings.min_free, self.log.say)
         self.faults = fitness.Faults(jar, self.name, me.node, self.runner.is_fit, self.log.say)
         self._own = Claims(self.claims)
-        self._signs = [Glance(self.directory), Glance(jar.workers)]
-        self._markers = orders.Markers(False, False, False, None)
-        self._is_told = False
-        self._looked_at = float("-inf")
+        self.signs = Signs(jar, me, self.beat, bell.watch, self.log)
         self._idle_exit: float | None = None
         self._idle_since: float | None = None
         self._pause = 1.0
-        bell.watch.always(self.directory, (layout.STOP, layout.PAUSE, layout.RENEW))
-        bell.watch.always(jar.workers, (layout.STOP_ALL, layout.PAUSE_ALL, layout.DRAIN))
 
     def run(self, idle_exit: float | None = None) -> str:
         """Work until told to end; STOPPED, RENEWED, IDLE (after `idle_exit` seconds without a job) or FENCED."""
@@ -84,16 +79,17 @@ class Worker:
     def _reason_to_end(self) -> str | None:
         now = time.monotonic()
         self._hear()
-        if self._is_told or now - self._looked_at >= LOOK_AT_MARKERS:
+        if self.signs.are_due(LOOK_AT_MARKERS):
             try:
-                self._look_at_markers()
+                self.signs.look()
             except OSError:
                 # Who is to end does so whatever they say, and does not sleep any more: it would ask without end.
                 if not self.bell.requests_to_end:
                     raise
-        if self._markers.stop or self._markers.drain is not None or self.bell.requests_to_end:
+        markers = self.signs.markers
+        if markers.stop or markers.drain is not None or self.bell.requests_to_end:
             return STOPPED
-        if self._markers.renew:
+        if markers.renew:
             return RENEWED
         return IDLE if now >= self._idle_end() else None
 
@@ -107,28 +103,12 @@ class Worker:
         """Take note of what inotify says; whether it says anything."""
         changed = self.bell.changed()
         self.queue.hint(changed)
-        self._is_told |= not changed.isdisjoint((self.directory, self.jar.workers))
+        self.signs.hear(changed)
         return bool(changed)
-
-    def _look_at_markers(self) -> None:
-        self._looked_at = time.monotonic()
-        # A marker that came in the tick of the last listing changes no mtime, but inotify has seen it.
-        if not any([sign.needs_listing() for sign in self._signs]) and not self._is_told:
-            return
-        # Until they have been read, whatever happens.
-        self._is_told = True
-        now = self.beat.fresh_now()
-        for sign in self._signs:
-            sign.about_to_list(now)
-        before, self._markers = self._markers, orders.read(self.jar, self.name, self.me.node)
-        self._is_told = False
-        if self._markers != before:
-            # A worker may obey only much later, when its job has ended; whoever waits can see that it knows.
-            self.log.say(f"markers: {orders.named(self._markers)}")
 
     def _look(self) -> Place | None:
         """A job that is this worker's now; None after a sleep, because of a pause or because there is none."""
-        if self._markers.pause:
+        if self.signs.markers.pause:
             return self._wait_out(self.settings.pause_time)
         if self.faults.pauses() or self.room.is_short():
             return self._wait_out(min(self.settings.pause_time, fitness.LOOK_FOR_ROOM))
@@ -162,7 +142,7 @@ class Worker:
                 if found:
                     return found
             candidate = self.queue.take()
-            if candidate is None or time.monotonic() - self._looked_at >= LOOK_AT_MARKERS:
+            if candidate is None or self.signs.are_due(LOOK_AT_MARKERS):
                 return self._put_back(candidate)
             shelf, place = candidate
             if self._claim(shelf, place):
@@ -205,7 +185,7 @@ class Worker:
         outcome = self.attempts.perform(place, self._tick, lambda: self.bell.requests_to_end > 1)
         if time.monotonic() - began >= LONG_JOB:
             # NFS: what another node asked for meanwhile no inotify has seen, and the next job may take hours.
-            self._looked_at = float("-inf")
+            self.signs.expire()
         self._idle_since = None
         if outcome.kind == BUSY:
             self.queue.pass_over(place, claiming.PASS_OVER)
@@ -226,13 +206,13 @@ class Worker:
         if rest:
             self._wait_out(rest)
         # Whatever its directory's mtime says, there may be a marker of its own making.
-        self._is_told = True
+        self.signs.is_told = True
 
     def _tick(self, ran: float) -> float:
         """Called while a job runs: look at the markers, say that the worker lives."""
-        if time.monotonic() - self._looked_at >= self.settings.order_time:
+        if self.signs.are_due(self.settings.order_time):
             try:
-                self._look_at_markers()
+                self.signs.look()
             except OSError as error:
                 # Nothing that can be looked at later may end a worker that has a job running.
                 self.log.say(f"no look at the markers: {error}")
@@ -252,13 +232,12 @@ class Worker:
         """Sleep between jobs, for `seconds` or until what it looks for happens; `is_deaf`: it looks for markers."""
         self.runner.leave_scratch()
         self.beat.touch()
-        dues = [sign.due() for sign in self._signs]
-        until = min(time.monotonic() + min([seconds, *(due for due in dues if due is not None)]), self._idle_end())
+        until = min(time.monotonic() + min(seconds, self.signs.due()), self._idle_end())
         while not self.bell.requests_to_end and time.monotonic() < until:
             self._wait(until - time.monotonic())
-            if self._hear() and (self._is_told or not is_deaf):
+            if self._hear() and (self.signs.is_told or not is_deaf):
                 break
-        self._looked_at = float("-inf")
+        self.signs.expire()
 
     def _wait(self, seconds: float) -> None:
         """Sleep, keeping the journal's promise of a second and the beat's of a minute."""

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from jobjar import attempts, fsops, journal, layout, notes, process, reservation, runner, worker
+from jobjar import attempts, departures, fsops, journal, layout, notes, process, reservation, runner, worker
 from support import jars, processes, workers
 from test_worker import be_quick
 
@@ -154,14 +154,14 @@ def test_a_job_whose_end_cannot_be_recorded_is_neither_lost_nor_run_again(jar, t
 @pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE])
 def test_a_job_that_cannot_be_looked_at_after_its_end_is_recorded_when_it_can_be(jar, code):
     def install():
-        was, left = attempts._status, [1, 2]
+        was, left = departures._status, [1, 2]
 
         def status(path):
             if left:
                 left.pop()
                 raise OSError(code, os.strerror(code), path)
             return was(path)
-        attempts._status = status
+        departures._status = status
         worker.Worker._be_patient = lambda self, error, seconds: None
     workers.place(jar, "x", "exit 3")
     w = workers.drain(jar, before=install)

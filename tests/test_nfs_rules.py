@@ -12,7 +12,7 @@ FAULTS, GLANCE, WORKER = "test_nfs_faults", "test_glance", "test_worker"
 
 # (module, how its `# NFS:` comment begins) → the tests that fail without what stands there.
 RULES = {
-    ("attempts", "a server that does not answer"): f"{FAULTS}::test_a_server_that_does_not_answer_fences_nobody",
+    ("departures", "a server that does not answer"): f"{FAULTS}::test_a_server_that_does_not_answer_fences_nobody",
     ("beat", "since an earlier beat"): f"{GLANCE}::test_the_servers_clock_is_asked_before_a_listing_is_judged_by_it",
     ("beat", "a lost reply says"): f"{FAULTS}::test_the_servers_clock_is_told_although_the_reply_was_lost",
     ("beat", "and FUSE: setting a file's times"): f"{FAULTS}::test_the_servers_clock_is_that_of_a_file_just_made",
@@ -95,7 +95,7 @@ LOCAL = "it lies on this computer, not in the jar"
 FIXED = "it was there before the jar was used, and nobody changes it meanwhile"
 HINT = "only a hint: the rename decides"
 MAY_ASK = {
-    "attempts._status": OWN, "beat.Beat.touch": OWN, "moves._is_something": OWN, "runner.Runner._bound_output": OWN,
+    "departures._status": OWN, "beat.Beat.touch": OWN, "moves._is_something": OWN, "runner.Runner._bound_output": OWN,
     "runner.Runner.has_output": OWN, "runner.Runner._is_fresh": OWN, "recovery.Recovery._job": OWN,
     "blame.is_hidden": "what the cache says is the question", "errors.at_fault": ANSWERS,
     "cli": LOCAL, "config": LOCAL, "process": LOCAL, "node": LOCAL, "holders": LOCAL,

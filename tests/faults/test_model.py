@@ -310,7 +310,7 @@ class World:
         results = []
         died = self.strike(lambda: results.append(hand.attempts.claim(place, 1e12)), self.blow())
         if results == [WON] or died and best not in picture(self.jar):
-            self.model.claim(hand.name, best, hand.attempts._attempt)
+            self.model.claim(hand.name, best, hand.attempts.attempt.id)
             hand.place = place
         elif not died:
             raise Divergence(f"{best} could not be claimed: {results}")

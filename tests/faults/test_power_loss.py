@@ -118,7 +118,7 @@ def work_off(jar, known):
     while place := claim_any(jar, attempts):
         attempts.perform(place, None, None)
     attempts.journal.close()
-    registration.leave(jar, attempts.owner)
+    registration.leave(jar, attempts.departures.owner)
 
 
 # What is recorded.
@@ -167,7 +167,7 @@ def work(jar, known):
             for ended in [fact[1] for fact in known.facts if fact[0] == "ended" and fact[1] in JOBS]:
                 known.say("written", ended)
     attempts.journal.close()
-    registration.leave(jar, attempts.owner)
+    registration.leave(jar, attempts.departures.owner)
 
 
 def bereave(jar, known):
@@ -179,13 +179,13 @@ def bereave(jar, known):
         name, category, code = JOBS[word]
         attempts = hire(jar, known)
         assert attempts.claim(Place("unclaimed", category, name), 1e12) == WON
-        known.begins(word, attempts._attempt, TEXTS[word])
+        known.begins(word, attempts.attempt.id, TEXTS[word])
         known.say("held", word)
         jars.write(attempts.runner.output, SAID, 0o600)
         if word in ("bad", "taken", "noted too"):
             found = os.lstat(os.path.join(attempts.claims, category or "", name))
-            known.ends(word, attempts._attempt, code)
-            attempts.journal.end(attempts._attempt, category, name, state="FAILED", ino=found.st_ino)
+            known.ends(word, attempts.attempt.id, code)
+            attempts.journal.end(attempts.attempt.id, category, name, state="FAILED", ino=found.st_ino)
             known.say("written", word)
         os.close(attempts.journal._handle)
 

@@ -187,8 +187,9 @@ class World:
 
 def _hurry(worker):
     """Let the worker repeat what has failed at once: a campaign has no seconds to wait at each point."""
-    be_patient, back_off = worker.attempts._patience, worker._backed_off
-    worker.attempts._patience = lambda error, seconds: be_patient(error, seconds / 100)
+    out, back_off = worker.attempts.departures, worker._backed_off
+    be_patient = out.patience
+    out.patience = lambda error, seconds: be_patient(error, seconds / 100)
     worker._backed_off = lambda: back_off() / 100
 
 

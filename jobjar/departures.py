@@ -1,0 +1,135 @@
+"""A job's way out of claims/: it is completed, refused or given back.
+
+Between a claim that was won and the move out of claims/ every step is insisted upon: a job whose end could not be
+recorded is never taken up again by the worker that ran it.
+"""
+
+import os
+import pwd
+from collections.abc import Callable
+
+from jobjar import fslook, fsops, moves, node, notes, reservation, runner
+from jobjar.claiming import REFUSE, Vetted
+from jobjar.errors import Fenced, UsageError
+from jobjar.journal import REFUSE as REFUSED_LINE
+from jobjar.journal import REQUEUE, Journal
+from jobjar.layout import Jar, Place
+from jobjar.runner import Outcome, Runner
+from jobjar.workerlog import WorkerLog
+
+
+class Attempt:
+    """One claim of one job: its id, what a look at the job has shown, and how often it has been tried, this one too."""
+
+    def __init__(self, id: str, has_notes: bool = False) -> None:
+        self.id, self.has_notes = id, has_notes
+        self.vetted, self.tries = Vetted(REFUSE), 1
+        # The final name that was tried last, if not the job's own.
+        self.target: str | None = None
+
+
+class Departures:
+    """How one worker's jobs leave it. Every public method may take long: it waits until what it does has been done."""
+
+    def __init__(self, jar: Jar, me: node.Identity, journal: Journal, run: Runner, log: WorkerLog,
+                 patience: Callable[[Exception, float], None]) -> None:
+        """`patience(error, seconds)` waits before a step is repeated, or raises to end the worker."""
+        self.jar, self.me, self.journal, self.runner, self.log = jar, me, journal, run, log
+        self.patience = patience
+        self.owner = node.owner(me)
+        self._claims = jar.claims(self.owner)
+        self._users: dict[int, str] = {}
+
+    def end(self, attempt: Attempt, place: Place, outcome: Outcome) -> None:
+        """It has ended: say so, and bring it to completed/."""
+        record = {**runner.usage_record(outcome), "node": self.me.node, "tries": attempt.tries}
+        found = self.insist(lambda: _status(self.jar.path(place)))
+        if found:
+            record["user"], record["ino"] = self._login(found.st_uid), found.st_ino
+        else:
+            # It has removed itself, or is fenced: the move will tell.
+            record["gone"] = True
+        self.insist(lambda: self.journal.end(attempt.id, place.category, place.name, **record))
+        self.insist(lambda: moves.complete(
+            self.jar, place, self._mine(attempt), bad=record["state"] != "COMPLETED", output=self.runner.output,
+            first=attempt.target, detour=lambda name: self._detour(attempt, name), **self._last(attempt, place)))
+
+    def _last(self, attempt: Attempt, place: Place) -> dict[str, Callable[[], None]]:
+        return {"last": lambda: self._close_notes(attempt, place)} if attempt.has_notes else {}
+
+    def _detour(self, attempt: Attempt, name: str) -> None:
+        self.journal.target(attempt.id, name)
+        attempt.target = name
+
+    def _close_notes(self, attempt: Attempt, place: Place) -> None:
+        if attempt.has_notes:
+            notes.close(self.jar, self.owner, place.name, place.category)
+
+    def refuse(self, attempt: Attempt, place: Place, why: str) -> None:
+        """It cannot be run: say so, and bring it to failed/."""
+        self.log.say(f"refused {place.name}: {why}")
+        self.insist(lambda: self.journal.say(REFUSED_LINE, attempt.id, place.category, place.name, why))
+        self.insist(lambda: self._note("refuse", attempt, place, why))
+        self.insist(lambda: self._close_notes(attempt, place))
+        self.insist(lambda: self._note_new_name(attempt, place, moves.refuse(self.jar, place, self._mine(attempt)), why))
+
+    def _note(self, event: str, attempt: Attempt, place: Place, why: str) -> None:
+        notes.add(self.jar, self.owner, place.name, place.category, event, why=why, a=attempt.id)
+
+    def _note_new_name(self, attempt: Attempt, place: Place, moved: Place | None, why: str) -> None:
+        if moved and moved.name != place.name:
+            self._note("refuse", attempt, Place(moved.state, place.category, moved.name), why)
+
+    def give_back(self, attempt: Attempt, place: Place, why: str) -> None:
+        """It could not be run here, or not to its end, by no fault of its own: put it back, uncounted."""
+        self.log.say(f"gave back {place.name}: {why}")
+        self.insist(lambda: self.journal.say(REQUEUE, attempt.id, place.category, place.name, why))
+        if self.insist(self.runner.has_output):
+            self.insist(lambda: fsops.move(self.runner.output, self.jar.log(place.name, attempt.id)))
+        self.insist(lambda: moves.requeue(self.jar, place, self._mine(attempt), before=lambda name: notes.carry(
+            self.jar, self.owner, place.name, place.category, name)))
+
+    def _mine(self, attempt: Attempt) -> str:
+        return reservation.text(self.owner, attempt.id)
+
+    def _login(self, uid: int) -> str:
+        if uid not in self._users:
+            try:
+                self._users[uid] = pwd.getpwuid(uid).pw_name
+            except KeyError:
+                self._users[uid] = str(uid)
+        return self._users[uid]
+
+    def insist(self, step: Callable[[], object]) -> object:
+        """Repeat a step that may be repeated until it succeeds: a full disk must not make a job run again."""
+        delay, told = 1.0, ""
+        while True:
+            try:
+                done = step()
+                if told:
+                    self.log.say("goes on")
+                return done
+            except (OSError, UsageError) as error:
+                # UsageError: somebody has mounted another file system into the jar while the job ran.
+                if isinstance(error, FileNotFoundError) and self._is_fenced():
+                    # No repetition mends that: the whole jar may have been removed.
+                    raise Fenced(f"{self._claims} is gone: this worker has been declared dead") from None
+                if str(error) != told:
+                    told = str(error)
+                    self.log.say(f"blocked: {told}")
+                self.patience(error, delay)
+                delay = min(60.0, delay * 2)
+
+    def _is_fenced(self) -> bool:
+        try:
+            return not fslook.is_there(*os.path.split(self._claims))
+        except OSError:
+            # NFS: a server that does not answer says nothing about claims/.
+            return False
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
