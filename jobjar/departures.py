@@ -71,7 +71,8 @@ class Departures:
         self.insist(lambda: self.journal.say(REFUSED_LINE, attempt.id, place.category, place.name, why))
         self.insist(lambda: self._note("refuse", attempt, place, why))
         self.insist(lambda: self._close_notes(attempt, place))
-        self.insist(lambda: self._note_new_name(attempt, place, moves.refuse(self.jar, place, self._mine(attempt)), why))
+        mine = self._mine(attempt)
+        self.insist(lambda: self._note_new_name(attempt, place, moves.refuse(self.jar, place, mine), why))
 
     def _note(self, event: str, attempt: Attempt, place: Place, why: str) -> None:
         notes.add(self.jar, self.owner, place.name, place.category, event, why=why, a=attempt.id)
