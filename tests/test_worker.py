@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from jobjar import beat, blame, census, claiming, fitness, fslook, fsops, glance, journal, layout, node, orders, process, worker
+from jobjar import (beat, blame, census, claiming, fitness, fslook, fsops, glance, journal, layout, node, orders, process,
+                    signs, worker)
 from support import jars, processes, workers
 
 
@@ -171,7 +172,7 @@ def test_a_paused_worker_costs_nothing_whatever_is_submitted(jar):
 def test_a_marker_in_the_tick_of_the_last_listing_is_seen_since_inotify_says_so(jar, monkeypatch):
     """The directory's mtime is the same as before, and only the event tells."""
     def freeze():
-        worker.Glance.needs_listing = lambda self: self._stamp == -2
+        signs.Glance.needs_listing = lambda self: self._stamp == -2
     with workers.working(jar, before=freeze) as w:
         processes.until(w.is_idle)
         touch(w.path(layout.STOP))
