@@ -5,16 +5,18 @@ for, so the places are visited in the order of its life, and none of the answers
 """
 
 import errno
-import json
 import os
 import stat
 import time
 
-from jobjar import census, fslook, glance, jobname, journal, layout, notes, states
+from jobjar import census, ends, fslook, glance, jobname, notes, states
 from jobjar.errors import NoSuchJob
 from jobjar.layout import Jar, Place
 
 PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"
+TIMEOUT, OUT_OF_MEMORY = "TIMEOUT", "OUT_OF_MEMORY"
+# How a job that was run can have ended, other than well.
+BAD = (FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY)
 # The events whose note says how a job came to failed/ without having been run to its end.
 BURIALS = ("cancel", "doom", "refuse", "give_up")
 
@@ -34,6 +36,8 @@ class Job:
     def __init__(self, jar: Jar, place: Place) -> None:
         self._jar = jar
         self._place = place
+        # The claims directory in which the job was seen last.
+        self._holder = place.holder
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
@@ -61,10 +65,9 @@ class Job:
 
     @property
     def state(self) -> str | None:
-        """PENDING, RUNNING, COMPLETED, FAILED or CANCELLED; None when nothing in the jar says it.
+        """PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY; None when nothing in the jar says it.
 
-        COMPLETED: it was run to its end and its exit status was 0. A job whose file is gone is judged by the
-        journals: their last word about it may be TIMEOUT or OUT_OF_MEMORY too.
+        COMPLETED: it was run to its end and its exit status was 0. A job whose file is gone is judged by the journals.
         """
         place = self._find()
         if place is None:
@@ -72,10 +75,15 @@ class Job:
             return end.get("state") if end else None
         if place.state == states.COMPLETED:
             # Asked after completed/: the other order takes a failed job for a successful one.
-            return FAILED if _has_failed(self._jar, place.name) else COMPLETED
+            return self._how_bad() if _has_failed(self._jar, place.name) else COMPLETED
         if place.state == states.FAILED:
             return CANCELLED if self._burial() == "cancel" else FAILED
         return PENDING if place.state in states.QUEUES else RUNNING
+
+    def _how_bad(self) -> str:
+        """The state of a job that has ended badly, by its end line: that it has, failed/ says."""
+        end = self._end_line()
+        return end["state"] if end is not None and end.get("state") in BAD else FAILED
 
     def wait(self, timeout: float | None = None) -> str | None:
         """Wait until the job has ended; returns its last state, or None when `timeout` seconds are over.
@@ -112,10 +120,7 @@ class Job:
         place = self._find()
         if place is not None and place.state != states.COMPLETED:
             return None
-        end = self._end_line()
-        if end is None:
-            return None
-        return 128 + end["signal"] if end.get("signal") else end.get("exit")
+        return ends.status(self._end_line())
 
     def output(self) -> str:
         """What the job has printed so far, both streams; bytes that are no UTF-8 are replaced.
@@ -140,6 +145,7 @@ class Job:
                 # completed/ and failed/ do not say what the category was.
                 category = place.category if place.state not in (states.COMPLETED, states.FAILED) else self.category
                 self._place = place._replace(category=category)
+                self._holder = place.holder or self._holder
                 return place
         return None
 
@@ -196,16 +202,7 @@ class Job:
         return max(lines, key=lambda line: line.get("t", 0))["e"] if lines else None
 
     def _end_line(self) -> dict | None:
-        """The last end line in any worker's journal for the job that is, or was, completed/NAME."""
-        found = None
-        for changed, path in _journals(self._jar):
-            # A journal that was not written since holds no later line. Clocks differ, by seconds if all is well.
-            if found is not None and found["t"] > changed + 5:
-                break
-            end = _last_end(path, self.name, self.category)
-            if end is not None and (found is None or end["t"] > found["t"]):
-                found = end
-        return found
+        return ends.end_line(self._jar, self.name, self.category, self._holder)
 
 
 def _has_failed(jar: Jar, name: str) -> bool:
@@ -249,39 +246,3 @@ def _text(path: str) -> str:
             if is_sure or not fslook.is_there(*os.path.split(path)):
                 break
     return ""
-
-
-def _journals(jar: Jar) -> list[tuple[float, str]]:
-    """(mtime, path) of all journals, the one that was written last first; also of workers that were set aside."""
-    found = []
-    for worker in fslook.names(jar.workers):
-        if layout.split_worker(worker) or layout.former_worker(worker):
-            found += _journals_of(jar.worker(worker))
-    return sorted(found, reverse=True)
-
-
-def _journals_of(directory: str) -> list[tuple[float, str]]:
-    try:
-        with os.scandir(directory) as entries:
-            return [(entry.stat().st_mtime, entry.path) for entry in entries
-                    if journal.is_journal(entry.name)]
-    except (FileNotFoundError, NotADirectoryError):
-        # RACE: it was set aside or rotated just now; whoever asks again finds it.
-        return []
-
-
-def _last_end(path: str, final: str, category: str | None) -> dict | None:
-    """The last end line in a journal whose job's file went to completed/FINAL."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
-        return None
-    # Most journals do not know the name, and of the others only the lines that matter are parsed.
-    raw = data[:data.rfind(b"\n") + 1].splitlines()
-    targets = {line.get("a"): line.get("as") for line in notes.parse([line for line in raw if b'"target"' in line])}
-    words = [json.dumps(word).encode() for word in (final, *(a for a in targets if targets[a] == final))]
-    lines = notes.parse([line for line in raw if any(word in line for word in words)])
-    ends = [line for line in lines if line.get("e") == "end" and isinstance(line.get("t"), (int, float))
-            and targets.get(line.get("a"), line.get("n")) == final and category in (None, line.get("c"))]
-    return ends[-1] if ends else None

@@ -8,7 +8,7 @@ import pytest
 from support import jars, processes, programs, workers
 
 from jobjar import job as module
-from jobjar import fslook, layout, notes
+from jobjar import ends, fslook, layout, notes
 from jobjar.errors import NoSuchJob
 from jobjar.job import Job
 from jobjar.journal import Journal
@@ -51,9 +51,10 @@ def complete(jar, job, bad=False, final=None, **end):
     os.makedirs(directory, exist_ok=True)
     journal = Journal(directory)
     name = job.name
-    journal.end("a-1", "C", name, state="FAILED" if bad else "COMPLETED", **{"exit": 0, "signal": None, **end})
+    attempt = f"a-{time.monotonic_ns()}"
+    journal.end(attempt, "C", name, **{"state": "FAILED" if bad else "COMPLETED", "exit": 0, "signal": None, **end})
     if final:
-        journal.target("a-1", final)
+        journal.target(attempt, final)
     journal.close()
     if bad:
         os.symlink(layout.failed_link(final or name), f"{jar.failed}/{final or name}")
@@ -166,6 +167,52 @@ def test_of_two_ends_in_two_journals_the_later_one_counts(jar, job):
     later = time.time() + 3
     os.utime(jar.worker(WORKER) + ".old-x/journal", (later, later))
     assert job.exit_status == 6
+
+
+@pytest.mark.parametrize("state", ["TIMEOUT", "OUT_OF_MEMORY", "CANCELLED", "FAILED"])
+def test_its_end_line_tells_how_it_ended_badly(jar, job, state):
+    complete(jar, job, bad=True, state=state, exit=None, signal=15)
+    assert (job.state, job.exit_status, job.wait(0)) == (state, 143, state)
+
+
+@pytest.mark.parametrize("end", [None, {"state": "COMPLETED"}, {"state": 3}])
+def test_a_job_that_is_linked_in_failed_has_failed_whatever_its_end_line_says(jar, job, end):
+    complete(jar, job, bad=True, **end or {})
+    if end is None:
+        os.unlink(jar.worker(WORKER) + "/journal")
+    assert job.state == "FAILED"
+
+
+def test_the_journal_of_the_worker_that_was_seen_with_the_job_is_enough(jar, job, monkeypatch):
+    claim(jar, job)
+    assert job.state == "RUNNING"
+    complete(jar, job, bad=True, exit=4)
+    monkeypatch.setattr(ends, "_journals", lambda jar: pytest.fail("all journals are read"))
+    assert (job.state, job.exit_status) == ("FAILED", 4)
+
+
+@pytest.mark.parametrize("why", ["retried", "moved back by hand"])
+def test_an_end_in_another_journal_counts_when_the_job_may_have_been_run_again(jar, job, why):
+    claim(jar, job)
+    assert job.state == "RUNNING"
+    complete(jar, job, t=time.time() - (0 if why == "retried" else 3600))
+    assert job.exit_status == 0
+    if why == "retried":
+        notes.add(jar, WORKER, job.name, "C", "retry")
+    directory = jar.worker("snow.9")
+    os.mkdir(directory)
+    journal = Journal(directory)
+    journal.end("b-1", "C", job.name, state="FAILED", exit=6, signal=None, t=time.time() + 1)
+    journal.close()
+    assert job.exit_status == 6
+
+
+def test_the_ends_of_many_jobs_are_read_at_once(jar):
+    jobs = [Job(jar, jars.put(jar, Place("unclaimed", "C", name))) for name in ("one", "two", "three")]
+    complete(jar, jobs[0], exit=1)
+    complete(jar, jobs[1], final="two~2", exit=2)
+    assert {name: end["exit"] for name, end in ends.end_lines(jar, ["one", "two", "two~2", "three"]).items()} == \
+        {"one": 1, "two~2": 2}
 
 
 def test_torn_lines_and_rotated_journals_are_read_all_the_same(jar, job):
