@@ -76,6 +76,16 @@ def array_index(base: str) -> int:
     return int(tail) if tail.isascii() and tail.isdigit() and len(tail) < 10 else 0
 
 
+def array_task(name: str) -> tuple[str, int] | None:
+    """(the array's id, the index) that the name of a task says, whatever its priority and its "~"; None of a name
+    that cannot be a task's. Whether it is one is known from what the job asks for, never from its name alone."""
+    array, mark, tail = split(name)[0].rpartition("_")
+    digits = tail.partition("~")[0]
+    if mark and len(digits) < 10 and digits.isascii() and digits.isdigit() and number(name):
+        return array, int(digits)
+    return None
+
+
 def unique(stamp: str, digits: str, login: str, id: str | None, priority: int, index: int | None = None) -> str:
     """A fresh name. `stamp` is UTC as YYYYMMDD-HHMMSS, `digits` the nine of microseconds and chance."""
     base = f"{stamp}-{_plain(login)}-{digits}"
