@@ -59,15 +59,27 @@ def next_name(name: str) -> str:
 
 def number(name: str) -> str | None:
     """The 23 digits (date, time, N) of a name that we made, else None."""
+    at = _digits_at(name)
+    return name[:8] + name[9:15] + name[at:at + 9] if at else None
+
+
+def login(name: str) -> str | None:
+    """Who submitted it, as far as a name that we made says it; None of others."""
+    at = _digits_at(name)
+    return name[16:at - 1] if at else None
+
+
+def _digits_at(name: str) -> int:
+    """Where N begins in a name that we made; 0 in all others."""
     if len(name) < 27 or name[8] != "-" or name[15] != "-" or not (name[:8] + name[9:15]).isdigit():
-        return None
+        return 0
     at = name.find("-", 16)
     while at > 0:
         digits = name[at + 1:at + 10]
         if len(digits) == 9 and digits.isascii() and digits.isdigit() and name[at + 10:at + 11] in ("-", "_", ".", "~"):
-            return name[:8] + name[9:15] + digits
+            return at + 1
         at = name.find("-", at + 1)
-    return None
+    return 0
 
 
 def array_index(base: str) -> int:
@@ -88,7 +100,7 @@ def array_task(name: str) -> tuple[str, int] | None:
 
 def unique(stamp: str, digits: str, login: str, id: str | None, priority: int, index: int | None = None) -> str:
     """A fresh name. `stamp` is UTC as YYYYMMDD-HHMMSS, `digits` the nine of microseconds and chance."""
-    base = f"{stamp}-{_plain(login)}-{digits}"
+    base = f"{stamp}-{plain(login)}-{digits}"
     if id is not None:
         base += "-" + check_id(id)
     if index is not None:
@@ -96,7 +108,8 @@ def unique(stamp: str, digits: str, login: str, id: str | None, priority: int, i
     return join(base, priority)
 
 
-def _plain(login: str) -> str:
+def plain(login: str) -> str:
+    """A login as names have it."""
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in login)[:32] or "nobody"
 
 

@@ -28,7 +28,7 @@ def add(jar: Jar, writer: str, name: str, category: str | None, event: str, **mo
     """
     directory = os.path.join(jar.notes, split(name)[0])
     is_new = fsops.make_directory(directory, 0o755)
-    who = f"{_login()}@{writer.rpartition('.')[0]}"
+    who = f"{login()}@{writer.rpartition('.')[0]}"
     line = {"e": event, "c": category, "n": name, "t": round(time.time(), 3), "who": who, **more}
     handle = fsops.open_append(os.path.join(directory, writer), 0o644)
     try:
@@ -41,7 +41,8 @@ def add(jar: Jar, writer: str, name: str, category: str | None, event: str, **mo
         fsops.sync_directory(jar.notes)
 
 
-def _login() -> str:
+def login() -> str:
+    """Who works here: the user's name, or the number of one without a name."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
