@@ -17,7 +17,7 @@ LATER = ("history", "store", "staged")
 STOP, PAUSE, RENEW = "STOP", "PAUSE", "RENEW"
 STOP_ALL, PAUSE_ALL, DRAIN = "STOP_ALL", "PAUSE_ALL", "DRAIN."
 CLAIMS, RECOVERING = "claims", "recovering."
-PROBE, CLEANED, ASIDE = ".probe.", ".cleaned.", ".aside."
+PROBE, CLEANED, ASIDE, TAKE = ".probe.", ".cleaned.", ".aside.", ".take."
 # A directory in limbo/ in which a file system is measured, and the end of the file's name beside it that asks for a
 # partner.
 CHECK, OFFER = ".check.", ".offer"
@@ -85,6 +85,10 @@ class Jar:
     def cleaned(self, name: str) -> str:
         """Where the job completed/NAME or failed/NAME waits in limbo/ for what belongs to it to be removed."""
         return os.path.join(self.limbo, dot_name(CLEANED[1:] + name))
+
+    def taken(self, name: str) -> str:
+        """The reservation in limbo/ of whoever takes the job completed/NAME or failed/NAME away from there."""
+        return os.path.join(self.limbo, dot_name(TAKE[1:] + name))
 
     def aside(self, token: str) -> str:
         """A dot name in limbo/ for what is being looked at before it is removed; `token` makes it fresh."""

@@ -71,6 +71,10 @@ def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
         yield from _aside(seen, me, path, entry)
     elif entry.name.startswith(layout.CLEANED) and entry.kind == FILE:
         yield Finding(UNTIDY, "left-over", path, f"a job that was being cleaned away: {_WITHDRAW} removes it", proof)
+    elif entry.name.startswith(layout.TAKE) and entry.kind == LINK:
+        text = fslook.link_text(path)
+        if text is not None:
+            yield from _standing(path, "a job held by a link", text, seen, me)
     elif is_forgotten_clock(seen, entry.name):
         yield Finding(UNTIDY, "clock", path, "an empty file by which a process asked for the server's time:"
                       " `jobjar check --repair` removes it", proof)

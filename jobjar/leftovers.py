@@ -131,10 +131,10 @@ def _dead_owner(jar: Jar, me: Identity, text: str) -> tuple[str, str] | None:
 
 
 def _clear_limbo(jar: Jar, me: Identity) -> None:
-    """What was interrupted: a cleaning, a withdrawal, a registration."""
+    """What was interrupted: a retry, a cleaning, a withdrawal, a registration."""
     for name, text in fslook.links(jar.limbo):
         if _dead_owner(jar, me, text):
-            fsops.remove(os.path.join(jar.limbo, name))
+            reservation.withdraw(jar, os.path.join(jar.limbo, name), text)
     for entry in fslook.scan(jar.limbo):
         draft = registration.parse_draft(entry.name)
         if entry.name.startswith(layout.CLEANED) and entry.is_file(follow_symlinks=False):

@@ -66,9 +66,10 @@ class _Before:
             path = os.path.join(self.jar.limbo, entry.name)
             of = registration.parse_check(entry.name) or \
                 entry.kind == DIRECTORY and registration.parse_draft(entry.name)
-            text = fslook.link_text(path) if entry.kind == LINK and entry.name.startswith(layout.ASIDE) else None
+            is_link = entry.kind == LINK and entry.name.startswith((layout.ASIDE, layout.TAKE))
+            text = fslook.link_text(path) if is_link else None
             if text and self._is_meant(self.jar.limbo, entry.name, leftovers.standing(self.jar, self.me, text)):
-                self._attempt(fsops.remove, path)
+                self._attempt(reservation.withdraw, self.jar, path, text)
             elif of and not entry.name.startswith(layout.ASIDE) \
                     and self._is_meant(self.jar.limbo, entry.name, leftovers.of_process(self.me, *of)):
                 fsops.remove_tree(path)

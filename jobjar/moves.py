@@ -133,14 +133,20 @@ def give_up(jar: Jar, place: Place, mine: str) -> Place | None:
     return _into_failed(jar, "give_up", place, mine)
 
 
-def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str) -> Place | None:
-    """completed/ or failed/ → unclaimed/. What it printed stays, as the log of `attempt`, a fresh word."""
-    states.require("retry", place.state, states.UNCLAIMED)
-    if not _is_job(jar, place):
-        return None
+def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str,
+          state: str = states.UNCLAIMED) -> Place | None:
+    """completed/ or failed/ → unclaimed/, or waiting/ when `state` says so.
+
+    What it printed stays, as the log of `attempt`, a fresh word.
+    """
+    states.require("retry", place.state, state)
+    return _taken_out(jar, place, mine, lambda: _retry(jar, place, mine, category, attempt, state))
+
+
+def _retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str, state: str) -> Place | None:
     if fslook.is_there(jar.logs, place.name):
         fsops.move(jar.log(place.name), jar.log(place.name, attempt))
-    moved = _into_queue(jar, "retry", place, states.UNCLAIMED, mine, category=category)
+    moved = _into_queue(jar, "retry", place, state, mine, category=category)
     if moved and place.state == states.COMPLETED:
         # Until here the link dangles, which says "not yet"; the other way round the job would look successful, and so
         # it would after a power cut that undoes the move alone.
@@ -149,17 +155,56 @@ def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str)
     return moved
 
 
-def clean(jar: Jar, place: Place, mine: str) -> Place | None:
-    """completed/ or failed/ → gone, with its log. Its record must be in the archive."""
-    states.require("clean", place.state, states.GONE)
-    if not _is_job(jar, place):
+def clean(jar: Jar, places: list[Place], mine: str) -> list[Place]:
+    """completed/ or failed/ → gone, with their logs, and one wait for the disk. Their records must be in the archive.
+
+    Returns those that this process has cleaned; of the others somebody else was quicker.
+    """
+    taken: list[Place] = []
+    try:
+        for place in places:
+            states.require("clean", place.state, states.GONE)
+            if reservation.hold_taken(jar, place.name, mine) and _set_out(jar, place, mine):
+                taken.append(place)
+    finally:
+        if taken:
+            # After a power cut that undoes the moves and not what follows, a failed job would look successful.
+            fsops.sync_directory(jar.limbo)
+        for place in taken:
+            reservation.drop_dangling(jar, place.name, mine)
+            fsops.remove(jar.cleaned(place.name))
+            reservation.leave_taken(jar, place.name, mine)
+    return [Place(states.GONE, None, place.name) for place in taken]
+
+
+def _set_out(jar: Jar, place: Place, mine: str) -> bool:
+    """Take a job, whose reservation is held, out of sight; without success the reservation is withdrawn."""
+    def leave() -> None:
+        reservation.leave_taken(jar, place.name, mine)
+
+    def move() -> bool:
+        if _is_job(jar, place):
+            fsops.remove(jar.log(place.name))
+            return fsops.move(jar.path(place), jar.cleaned(place.name))
+        return False
+    moved = _or_leave(leave, move)
+    if not moved:
+        leave()
+    return moved
+
+
+def _taken_out(jar: Jar, place: Place, mine: str, act: Callable[[], Place | None]) -> Place | None:
+    """`act()` on a job in completed/ or failed/, if it is there and nobody else is taking it away."""
+    # RACE: of two who take it, the second could come when a namesake's reservation has taken its name, and carry off
+    # that.
+    if not reservation.hold_taken(jar, place.name, mine):
         return None
-    fsops.remove(jar.log(place.name))
-    if not fsops.move(jar.path(place), jar.cleaned(place.name)):
-        return None
-    reservation.drop_dangling(jar, place.name, mine)
-    fsops.remove(jar.cleaned(place.name))
-    return Place(states.GONE, None, place.name)
+
+    def leave() -> None:
+        reservation.leave_taken(jar, place.name, mine)
+    moved = _or_leave(leave, lambda: act() if _is_job(jar, place) else None)
+    leave()
+    return moved
 
 
 def _from_limbo(jar: Jar, event: str, name: str, state: str, category: str | None) -> Place:
@@ -196,9 +241,16 @@ def _into_failed(jar: Jar, event: str, place: Place, mine: str) -> Place | None:
 
 
 def _under_reservation(jar: Jar, place: Place, target: Place, leave: Callable[[], None]) -> Place | None:
+    moved = _or_leave(leave, lambda: _moved(jar, place, target))
+    leave()
+    return moved
+
+
+def _or_leave(leave: Callable[[], None], act: Callable[[], object]) -> object:
+    """`act()`, which moves something under a reservation; when it is refused, `leave()` withdraws that."""
     # RACE: when Fenced comes out, whoever has taken the job over goes on under the same text: it is theirs to withdraw.
     try:
-        moved = _moved(jar, place, target)
+        return act()
     except UsageError:
         leave()
         raise
@@ -208,8 +260,6 @@ def _under_reservation(jar: Jar, place: Place, target: Place, leave: Callable[[]
         if error.errno in REFUSALS:
             leave()
         raise
-    leave()
-    return moved
 
 
 def _moved(jar: Jar, source: Place, target: Place) -> Place | None:

@@ -80,6 +80,19 @@ def leave_final(jar: Jar, name: str, mine: str) -> None:
     withdraw(jar, os.path.join(jar.completed, name), mine)
 
 
+def hold_taken(jar: Jar, name: str, mine: str) -> bool:
+    """Reserve the right to take the job NAME out of completed/ or failed/; False when somebody else has it.
+
+    Only while it is held does a look that shows the job mean that nobody but a person's `mv` takes it away.
+    """
+    return fsops.link(mine, jar.taken(name))
+
+
+def leave_taken(jar: Jar, name: str, mine: str) -> None:
+    """Withdraw what `hold_taken` reserved."""
+    withdraw(jar, jar.taken(name), mine)
+
+
 def _is_taken(jar: Jar, name: str, bad: bool, log_matters: bool) -> bool:
     found = fslook.status(jar.failed, name)
     if found is not None:

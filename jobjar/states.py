@@ -50,7 +50,7 @@ EVENTS = (
     Event("requeue", (CLAIMS,), QUEUES, _WORKER, "retry after failure, node fault, told to quit now"),
     Event("recover", (CLAIMS,), (UNCLAIMED,), _RECOVERY, "its worker died; the attempt has been counted"),
     Event("give_up", (CLAIMS,), (FAILED,), _RECOVERY, "its worker died once too often"),
-    Event("retry", (COMPLETED, FAILED), (UNCLAIMED,), _OWNER, "a person wants it run again"),
+    Event("retry", (COMPLETED, FAILED), (UNCLAIMED, WAITING), _OWNER, "a person wants it run again"),
     Event("clean", (COMPLETED, FAILED), (GONE,), _OWNER, "its record is in the archive"),
 )
 

@@ -223,8 +223,9 @@ def test_reservations_from_before_a_reboot_are_found(jar):
     os.symlink(text_of(REBOOTED), f"{jar.completed}/a.0")
     os.mkdir(f"{jar.limbo}/.{node.owner(REBOOTED)}.{node.nonce(REBOOTED)}")
     os.symlink(text_of(REBOOTED), f"{jar.limbo}/.aside.x.1.1")
+    os.symlink(text_of(REBOOTED), jar.taken("b.0"))
     assert {(severity, kind) for severity, kind, _ in found(jar)} == {("person", "before-reboot")}
-    assert len(found(jar)) == 3
+    assert len(found(jar)) == 4
 
 
 def test_reservations_that_cannot_be_judged_are_found_when_they_are_old(jar, aged):
@@ -325,6 +326,12 @@ def test_a_worker_of_which_nothing_is_known_is_found(jar, dead):
     assert found(jar) == {("person", "no-worker-json", f"workers/{dead.name}")}
     dead.claim()
     assert found(jar) == {("threat", "no-worker-json", f"workers/{dead.name}")}
+
+
+def test_a_job_that_a_dead_process_was_taking_away_is_found(jar):
+    os.symlink(dead_text(), jar.taken("a.0"))
+    os.symlink(reservation.text(node.owner(ME), node.nonce(ME)), jar.taken("b.0"))
+    assert found(jar) == {("untidy", "left-over", "limbo/.take.a.0")}
 
 
 def test_a_directory_set_aside_that_still_has_jobs_is_found(jar, dead):

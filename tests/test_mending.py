@@ -79,6 +79,7 @@ def test_what_is_of_a_time_before_a_reboot_is_withdrawn(jar):
     os.mkdir(f"{jar.held}/LINUX")
     old_link(text, f"{jar.held}/LINUX/.b.0")
     old_link(text, f"{jar.limbo}/.aside.x.1.1")
+    old_link(text, jar.taken("a.0"))
     draft_of(REBOOTED, jar)
     check = f"{jar.limbo}/.check.{node.owner(REBOOTED)}.{node.nonce(REBOOTED)}"
     os.mkdir(check)

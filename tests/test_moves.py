@@ -35,8 +35,8 @@ CALLS = {
     "requeue": lambda jar, place, target: moves.requeue(jar, place, MINE, target),
     "recover": lambda jar, place, target: moves.recover(jar, place, MINE),
     "give_up": lambda jar, place, target: moves.give_up(jar, place, MINE),
-    "retry": lambda jar, place, target: moves.retry(jar, place, MINE, "C", "once"),
-    "clean": lambda jar, place, target: moves.clean(jar, place, MINE),
+    "retry": lambda jar, place, target: moves.retry(jar, place, MINE, "C", "once", target),
+    "clean": lambda jar, place, target: next(iter(moves.clean(jar, [place], MINE)), None),
 }
 WAYS = [(event.name, source, target) for event in states.EVENTS for source in event.sources for target in event.targets
         if event.name != "alter" or source == target]
@@ -185,7 +185,7 @@ def test_a_cleaned_job_takes_its_log_and_its_link_along(jar):
     place = jars.put(jar, PLACES[states.COMPLETED], "X")
     jars.write(jar.log("a.0"), "printed\n")
     os.symlink(layout.failed_link("a.0"), os.path.join(jar.failed, "a.0"))
-    moves.clean(jar, place, MINE)
+    moves.clean(jar, [place], MINE)
     assert _texts(jar) == []
 
 
@@ -194,8 +194,28 @@ def test_a_namesakes_reservation_is_neither_retried_nor_cleaned(jar):
     jars.write(jar.log("a.0"), "what the namesake printed\n")
     before = jars.tree(jar)
     assert moves.retry(jar, PLACES[states.COMPLETED], MINE, None, "once") is None
-    assert moves.clean(jar, PLACES[states.COMPLETED], MINE) is None
+    assert moves.clean(jar, [PLACES[states.COMPLETED]], MINE) == []
     assert jars.tree(jar) == before
+
+
+def test_a_job_that_somebody_takes_away_is_neither_retried_nor_cleaned(jar):
+    jars.put(jar, PLACES[states.COMPLETED], "X")
+    os.symlink(reservation.text("snow.2", "other-1"), jar.taken("a.0"))
+    before = jars.tree(jar)
+    assert moves.retry(jar, PLACES[states.COMPLETED], MINE, None, "once") is None
+    assert moves.clean(jar, [PLACES[states.COMPLETED]], MINE) == []
+    assert jars.tree(jar) == before
+
+
+def test_many_jobs_are_cleaned_with_one_wait_for_the_disk_and_their_links_go_behind_it(jar):
+    places = [jars.put(jar, Place(states.COMPLETED, None, f"{word}.0")) for word in "abc"]
+    for place in places:
+        os.symlink(layout.failed_link(place.name), os.path.join(jar.failed, place.name))
+    trace = faults.count(lambda: moves.clean(jar, places, MINE), jar.home)
+    last = max(at for at, line in enumerate(trace) if f" → {jar.limbo}/.cleaned." in line)
+    first = min(at for at, line in enumerate(trace) if line.startswith(f"os.remove {jar.failed}/"))
+    assert last < _at(trace, "fsync ") < first
+    assert _texts(jar) == []
 
 
 def test_the_new_name_is_told_before_the_move(jar):

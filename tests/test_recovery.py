@@ -644,9 +644,11 @@ def test_reservations_of_dead_commands_are_withdrawn_and_those_of_the_living_sta
         os.symlink(text, f"{site.jar.completed}/{number}.0")
         os.symlink(text, f"{site.jar.unclaimed}/.{number}.0")
         os.symlink(text, f"{site.jar.limbo}/.aside.{number}")
+        os.symlink(text, site.jar.taken(f"{number}.0"))
     leftovers.sweep(site.jar, site.me)
     assert os.listdir(site.jar.completed) == ["1.0"]
-    assert os.listdir(site.jar.unclaimed) == [".1.0"] and os.listdir(site.jar.limbo) == [".aside.1"]
+    assert os.listdir(site.jar.unclaimed) == [".1.0"]
+    assert sorted(os.listdir(site.jar.limbo)) == [".aside.1", ".take.1.0"]
 
 
 def test_a_reservation_of_another_node_stays(site):

@@ -108,8 +108,10 @@ SCENARIOS = {
     "give up": Scenario("give_up", CLAIMED, _give_up),
     "retry": Scenario("retry", COMPLETED, lambda jar, place: moves.retry(jar, place, MINE, "C1", "once"), bad=True),
     "retry what never ran": Scenario("retry", FAILED, lambda jar, place: moves.retry(jar, place, MINE, None, "once")),
-    "clean": Scenario("clean", COMPLETED, lambda jar, place: moves.clean(jar, place, MINE), bad=True, gone=True),
-    "clean what never ran": Scenario("clean", FAILED, lambda jar, place: moves.clean(jar, place, MINE), gone=True),
+    "retry to wait": Scenario("retry", COMPLETED, lambda jar, place: moves.retry(
+        jar, place, MINE, "C1", "once", states.WAITING), bad=True),
+    "clean": Scenario("clean", COMPLETED, lambda jar, place: moves.clean(jar, [place], MINE), bad=True, gone=True),
+    "clean what never ran": Scenario("clean", FAILED, lambda jar, place: moves.clean(jar, [place], MINE), gone=True),
 }
 
 
@@ -167,7 +169,7 @@ def _sweep(jar):
             for name in files:
                 reservation.withdraw(jar, os.path.join(directory, name), MINE)
     for name in fslook.names(jar.limbo):
-        if name.startswith((layout.CLEANED, ".aside.")):
+        if not reservation.withdraw(jar, os.path.join(jar.limbo, name), MINE) and name.startswith(layout.CLEANED):
             os.remove(os.path.join(jar.limbo, name))
 
 
@@ -419,6 +421,7 @@ RIVALS = {
     "all namesakes are claimed": (_rival_on_x(lambda jar: _claim_all(jar)), []),
     "what is completed is retried": (_rival_on_x(lambda jar: moves.retry(
         jar, Place(states.COMPLETED, None, "a.0"), RIVAL, "C1", "twice")), []),
+    "what is completed is retried, and a namesake takes its name": (_rival_on_x(lambda jar: _retry_and_hold(jar)), []),
     "what is held is released": (_rival_on_x(lambda jar: moves.release(
         jar, Place(states.HELD, "C1", "a.0"), RIVAL)), []),
 }
@@ -427,6 +430,12 @@ RIVALS = {
 def _cancel_all(jar):
     for state in states.QUEUES:
         moves.cancel(jar, Place(state, "C1", "a.0"), RIVAL)
+
+
+def _retry_and_hold(jar):
+    # A namesake that ends just now holds the name; whoever believes his earlier look carries that off as a job.
+    if moves.retry(jar, Place(states.COMPLETED, None, "a.0"), RIVAL, "C1", "twice"):
+        os.symlink(RIVAL, os.path.join(jar.completed, "a.0"))
 
 
 def _claim_all(jar):

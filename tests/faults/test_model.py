@@ -248,7 +248,7 @@ class World:
         path = self.choose(COMPLETED, FAILED)
         if path:
             place, me = self.place(path), self.identity()
-            moves.clean(self.jar, place, reservation.text(node.owner(me), node.nonce(me)))
+            moves.clean(self.jar, [place], reservation.text(node.owner(me), node.nonce(me)))
             del self.alive[me.pid]
             self.handles.pop(self.model.jobs.pop(path), None)
             self.model.logs.pop(place.name, None)
