@@ -99,8 +99,12 @@ class Attempts:
         # It came by a claim that seemed to fail, and what was thought of it then is forgotten.
         self.attempt.vetted = vet(self.jar.path(place), self._trusted, server_now)
 
-    def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool]) -> Outcome:
-        """Run the job that was claimed last and see it out of claims/; returns how that came out."""
+    def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool],
+                cancelled: Callable[[], str | None] = lambda: None) -> Outcome:
+        """Run the job that was claimed last and see it out of claims/; returns how that came out.
+
+        `tick`, `quit` and `cancelled` as in `Runner.run`.
+        """
         place = Place(CLAIMS, place.category, place.name, self.claims)
         attempt, out = self.attempt, self.departures
         if attempt.has_notes:
@@ -110,7 +114,7 @@ class Attempts:
         if attempt.vetted.verdict == REFUSE:
             outcome = Outcome(blame.REFUSED, why=attempt.vetted.why)
         else:
-            outcome = self.runner.run(place, attempt.id, attempt.tries, attempt.vetted.request, tick, quit)
+            outcome = self.runner.run(place, attempt.id, attempt.tries, attempt.vetted.request, tick, quit, cancelled)
         if outcome.kind == runner.ENDED:
             out.end(attempt, place, outcome)
         elif outcome.kind == blame.REFUSED:

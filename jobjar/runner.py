@@ -6,7 +6,6 @@ Nothing of a job survives this module: `run` returns only when no process of the
 import errno
 import os
 import pwd
-import signal
 import stat
 import time
 from collections import namedtuple
@@ -14,12 +13,15 @@ from collections.abc import Callable
 
 from jobjar import blame, fsops, jobname, process
 from jobjar.directives import Request
+from jobjar.ending import QUIT, Ending
 from jobjar.errors import VANISHED
 from jobjar.layout import Jar, Place
 
-# How a run came out: ENDED by itself, QUIT on request, or as `blame` has it: it was not started.
-ENDED, QUIT = "ended", "quit"
-Outcome = namedtuple("Outcome", "kind start status usage why dropped", defaults=(None, None, None, None, 0))
+# How a run came out: it ENDED, QUIT on request, or as `blame` has it: it was not started. `state` is that of a job
+# which was told to end (TIMEOUT, OUT_OF_MEMORY, CANCELLED), else None; `why` says the reason as a sentence.
+ENDED = "ended"
+Outcome = namedtuple("Outcome", "kind start status usage why dropped state",
+                     defaults=(None, None, None, None, 0, None))
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 BUSY_TEXT = 30.0
@@ -50,11 +52,12 @@ class Runner:
         process.keep_descriptors()
 
     def run(self, place: Place, attempt: str, tries: int, request: Request, tick: Callable[[float], float],
-            quit: Callable[[], bool]) -> Outcome:
+            quit: Callable[[], bool], cancelled: Callable[[], str | None]) -> Outcome:
         """Run the job at `place`, which asks for `request`, to its end.
 
         `tick(seconds)` is called while it runs, with the seconds it has run, and returns after how many it wants to be
-        called again; `quit()` says whether the job must be ended now.
+        called again; `quit()` says whether the job must be ended now, to be run again; `cancelled()` why nobody wants
+        it any more, or None.
         """
         path = self.jar.path(place)
         self._dropped = 0
@@ -68,12 +71,14 @@ class Runner:
         except OSError as error:
             kind, why = blame.of_start(error, path)
             return Outcome(kind, why=why)
-        status, usage = self._until_end(pid, began, tick, quit)
+        ending = Ending(pid, request, quit, cancelled)
+        status, usage = self._until_end(pid, began, tick, ending)
         process.bury(self._wait, self._report)
         self._bound_output()
-        # A job that was told to end and still ended well has done its work.
-        kind = QUIT if quit() and status else ENDED
-        return Outcome(kind, start, status, usage, dropped=self._dropped)
+        if ending.reason in (None, QUIT):
+            # A job that was told to end with its worker and still ended well has done its work.
+            return Outcome(QUIT if status and quit() else ENDED, start, status, usage, dropped=self._dropped)
+        return Outcome(ENDED, start, status, usage, ending.why, self._dropped, ending.reason)
 
     def is_fit(self) -> bool:
         """Whether this node can start anything: when it can, what a job could not be started for is its own doing."""
@@ -110,8 +115,8 @@ class Runner:
                 self._wait(0.05)
 
     def _until_end(self, pid: int, began: float, tick: Callable[[float], float],
-                   quit: Callable[[], bool]) -> tuple[int, object]:
-        pause, is_long, told = LONG_JOB, False, 0.0
+                   ending: Ending) -> tuple[int, object]:
+        pause, is_long = LONG_JOB, False
         while True:
             self._wait(pause)
             ended, status, usage = os.wait4(pid, os.WNOHANG)
@@ -122,11 +127,7 @@ class Runner:
                 is_long = True
                 self._note_session(pid)
             pause = max(0.0, min(LONG_JOB - ran, 1.0)) if not is_long else tick(ran)
-            if quit():
-                told = told or time.monotonic()
-                late = time.monotonic() - told > process.GRACE
-                process.signal_session(pid, signal.SIGKILL if late else signal.SIGTERM)
-                pause = min(pause, 0.2)
+            pause = min(pause, ending.look(ran))
             if self._bound_output():
                 pause = min(pause, LOOK_AT_OUTPUT)
 
@@ -242,10 +243,13 @@ def usage_record(outcome: Outcome) -> dict[str, object]:
     status, usage = outcome.status, outcome.usage
     ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     code = 0 if ended_by else os.WEXITSTATUS(status)
-    record = {"start": round(outcome.start, 3), "state": "FAILED" if code or ended_by else "COMPLETED",
+    record = {"start": round(outcome.start, 3),
+              "state": outcome.state or ("FAILED" if code or ended_by else "COMPLETED"),
               "exit": code, "signal": ended_by, "utime": round(usage.ru_utime, 4), "stime": round(usage.ru_stime, 4)}
     for key in ("maxrss", "minflt", "majflt", "inblock", "oublock", "nvcsw", "nivcsw"):
         record[key] = getattr(usage, "ru_" + key)
+    if outcome.state:
+        record["why"] = outcome.why
     if outcome.dropped:
         record["log_dropped"] = outcome.dropped
     return record

@@ -48,7 +48,7 @@ class Stage:
     def play(self, kind, code, text, victim):
         self.part, self.tries = (kind, code, text, victim), None
 
-    def run(self, place, attempt, tries, tick, quit):
+    def run(self, place, attempt, tries, *_):
         kind, code, text, victim = self.part
         self.tries = tries
         with faults.unwatched():

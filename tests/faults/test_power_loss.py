@@ -45,7 +45,7 @@ class Stage:
     def __init__(self, worker, world):
         self.output, self.world, self.worker = os.path.join(worker, "output"), world, worker
 
-    def run(self, place, attempt, tries, tick, quit):
+    def run(self, place, attempt, tries, *_):
         path = os.path.join(place.holder, place.category or "", place.name)
         word = invariants.word_of(jars.read(path))
         code = self.world.begins(word, attempt, jars.read(path))
