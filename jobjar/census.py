@@ -31,17 +31,25 @@ Census = namedtuple("Census", "jobs foreign workers completed failed drafts drai
 
 def look(jar: Jar, me: Identity) -> Census:
     """Everything there is to say about the jar, as seen from the process `me`; out of date on return."""
+    troubles = []
+    drafts = _drafts(jar, time.time(), troubles)
+    seen = active(jar, me)
+    done = _completed(jar, troubles)
+    failed = _failed(jar, done, troubles)
+    return seen._replace(jobs=tuple(sorted(seen.jobs, key=_order)), foreign=tuple(sorted(seen.foreign, key=_order)),
+                         completed=tuple(done), failed=tuple(failed), drafts=tuple(drafts),
+                         troubles=(*seen.troubles, *troubles))
+
+
+def active(jar: Jar, me: Identity) -> Census:
+    """What waits and who runs what, in the order in which directories were listed; nothing of what has ended."""
     now, troubles, foreign = time.time(), [], []
-    drafts = _drafts(jar, now, troubles)
     jobs = [job for state in reversed(states.QUEUES) for job in _queue(jar, state, foreign, troubles)]
     common = {entry.name for entry in fslook.entries(jar.workers, troubles)}
     workers = staff.look(jar, me, common, now, troubles)
-    done = _completed(jar, troubles)
-    failed = _failed(jar, done, troubles)
     markers = tuple(m for m in (layout.STOP_ALL, layout.PAUSE_ALL) if m in common)
     drains = orders.drains_among(jar, common)
-    return Census(tuple(sorted(jobs, key=_order)), tuple(sorted(foreign, key=_order)), tuple(workers), tuple(done),
-                  tuple(failed), tuple(drafts), drains, markers, tuple(troubles), now)
+    return Census(tuple(jobs), tuple(foreign), tuple(workers), (), (), (), drains, markers, tuple(troubles), now)
 
 
 def workers(jar: Jar, me: Identity) -> list[Worker]:

@@ -138,10 +138,8 @@ class Shelf:
         now = time.monotonic()
         self._passed_over = {name: until for name, until in self._passed_over.items() if until > now}
         names = [name for name in names if name not in self._passed_over]
-        # pop() takes the last: the highest priority, and of those the oldest.
-        names.sort(key=self._age, reverse=True)
-        names.sort(key=_priority)
-        self.candidates = names
+        # pop() takes the last.
+        self.candidates = _arranged(names, self._numbers)
         self._left = set(self._passed_over)
         self._listed_at = self._looked_at = time.monotonic()
         self._cost = self._listed_at - began
@@ -162,9 +160,23 @@ class Shelf:
         known = self._numbers.get(name)
         return known or _number_of_file(os.path.join(self.directory, name))
 
-    def _age(self, name: str) -> tuple[str, int, str]:
-        number = self._numbers.get(name) or jobname.number(name)
+
+def in_turn(directory: str, names: Iterable[str]) -> list[str]:
+    """The names of jobs in a category's directory in the order in which workers try them."""
+    names = list(names)
+    numbers = {name: _number_of_file(os.path.join(directory, name)) for name in names if not jobname.number(name)}
+    return _arranged(names, numbers)[::-1]
+
+
+def _arranged(names: list[str], numbers: dict[str, str]) -> list[str]:
+    """The names, those with the highest priority last, and of these the oldest last.
+
+    `numbers`: the ages of those that are not of our making.
+    """
+    def age(name: str) -> tuple[str, int, str]:
+        number = numbers.get(name) or jobname.number(name)
         return number, jobname.array_index(jobname.split(name)[0]), name
+    return sorted(sorted(names, key=age, reverse=True), key=_priority)
 
 
 def _priority(name: str) -> int:
@@ -217,7 +229,7 @@ class Queue:
 
 def vet(path: str, trusted: frozenset[int], server_now: float) -> Vetted:
     """Whether to CLAIM the candidate at `path`, to REFUSE it (untrusted, asking for nonsense) or to LEAVE it."""
-    found, head = _look_into(path)
+    found, head = look_into(path)
     if found is None or not stat.S_ISREG(found.st_mode) or not _is_executable(found):
         return Vetted(LEAVE)
     if found.st_size == 0 and server_now - found.st_mtime < EMPTY_AGE:
@@ -230,8 +242,8 @@ def vet(path: str, trusted: frozenset[int], server_now: float) -> Vetted:
         return Vetted(REFUSE, why=f"its #JJ lines will not do: {error}")
 
 
-def _look_into(path: str) -> tuple[os.stat_result | None, bytes]:
-    """The status of a candidate's file, None of what cannot be opened, and its beginning."""
+def look_into(path: str) -> tuple[os.stat_result | None, bytes]:
+    """The status of a job's file, None of what cannot be opened, and the beginning in which its request may stand."""
     for how in (os.O_RDONLY, os.O_PATH):
         try:
             # NFS: opening asks the server; a name that is only looked up may be answered from a cache.
