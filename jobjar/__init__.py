@@ -35,6 +35,8 @@ __all__ = [
 
 # What the setters were given, as a config.ini would say it. The only variable that this package has.
 _given: dict[str, str] = {}
+# What a job can be without a look at the table of options.
+_PLAIN = {"command", "file", "priority", "category", "id"}
 
 
 def __getattr__(name: str) -> object:
@@ -48,18 +50,22 @@ def __getattr__(name: str) -> object:
 
 
 def submit_job(command: "str | list[str]", priority: int = 0, category: str | None = None,
-               id: str | None = None) -> "Job":
+               id: str | None = None, **options: object) -> "Job":
     """Submit a command line, or its words, which are joined by single spaces. Durable on return.
 
+    `options`: those of `submit_job --help`, with "_" for "-"; as texts, as numbers (seconds, bytes), flags as True.
     UsageError: the request is wrong. TryAgain: no space; nothing was submitted.
     """
-    return _submit([{"command": command, "priority": priority, "category": category, "id": id}])[0]
+    return _submit([{"command": command, "priority": priority, "category": category, "id": id, **options}])[0]
 
 
 def submit_job_file(path: "str | os.PathLike", priority: int = 0, category: str | None = None,
-                    id: str | None = None) -> "Job":
-    """Submit a copy of an executable file; otherwise as `submit_job`."""
-    return _submit([{"file": path, "priority": priority, "category": category, "id": id}])[0]
+                    id: str | None = None, **options: object) -> "Job":
+    """Submit a copy of an executable file; otherwise as `submit_job`.
+
+    What its #JJ lines ask for counts too; the arguments count for more, save a priority of 0.
+    """
+    return _submit([{"file": path, "priority": priority, "category": category, "id": id, **options}])[0]
 
 
 def submit_jobs(jobs: "Iterable[str | list[str] | dict]") -> "list[Job]":
@@ -85,42 +91,32 @@ def unique_job_name(priority: int = 0, id: str | None = None) -> str:
 def _submit(jobs: list[dict]) -> "list[Job]":
     from jobjar import submission
     from jobjar.job import Job
-    requests = [_request(job) for job in jobs]
-    jar = _jar()
+    settings = _settings()
+    requests = [_request(job, settings.node) for job in jobs]
+    jar = _jar(settings)
     places = [submission.submit(jar, requests[0])] if len(requests) == 1 else submission.submit_many(jar, requests)
     return [Job(jar, place) for place in places]
 
 
-def _request(job: dict) -> object:
+def _request(job: dict, node: str) -> object:
     from jobjar import submission
     from jobjar.errors import UsageError
-    for key in job:
-        if key not in ("command", "file", "priority", "category", "id"):
-            raise UsageError(f"a job has no {key!r}: give it a command or a file, and perhaps priority, category, id")
+    given = _asked(job) if not job.keys() <= _PLAIN else None
     command, file = job.get("command"), job.get("file")
     if (command is None) == (file is None):
         raise UsageError("a job has either a command or a file: give it one of the two")
-    data = submission.script(_line(command)) if file is None else submission.content(_path(file))
-    return submission.Request(data, job.get("priority", 0), job.get("category"), job.get("id"))
+    data = submission.script(submission.joined(command)) if file is None else submission.content(file)
+    if given is None and (file is None or not submission.may_ask(data)):
+        return submission.Request(data, job.get("priority", 0), job.get("category"), job.get("id"))
+    from jobjar import preparation
+    return preparation.prepare(data, given or _asked(job), node, submission.plain_name(file))
 
 
-def _line(command: "str | list[str]") -> str:
-    from jobjar.errors import UsageError
-    if isinstance(command, str):
-        return command
-    if not isinstance(command, (list, tuple)) or not all(isinstance(word, str) for word in command):
-        raise UsageError(f"{command!r} is no command: write a command line, or a list of its words")
-    return " ".join(command)
-
-
-def _path(file: "str | os.PathLike") -> str:
-    import os
-
-    from jobjar.errors import UsageError
-    try:
-        return os.fsdecode(file)
-    except TypeError:
-        raise UsageError(f"{file!r} cannot be the name of a file: name an executable file") from None
+def _asked(job: dict) -> dict:
+    from jobjar import directives
+    # A priority of 0 is as good as none: what stands in a file counts.
+    return directives.keywords({key: value for key, value in job.items()
+                                if key not in ("command", "file") and (key, value) != ("priority", 0)})
 
 
 def stop_worker(worker: str) -> list[str]:

@@ -10,7 +10,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable
 
-from jobjar import directives, fslook, fsops, jobname, states
+from jobjar import directives, fslook, fsops, jobname, settling, states
 from jobjar.errors import Fenced, UsageError
 from jobjar.glance import Glance
 from jobjar.layout import Jar, Place
@@ -237,7 +237,7 @@ def vet(path: str, trusted: frozenset[int], server_now: float) -> Vetted:
     if found.st_uid not in trusted or found.st_mode & (stat.S_ISUID | stat.S_ISGID):
         return Vetted(REFUSE, why="its owner is not trusted by this worker, or it is set-id")
     try:
-        return Vetted(CLAIM, directives.read(head))
+        return Vetted(CLAIM, settling.claimed(head))
     except UsageError as error:
         return Vetted(REFUSE, why=f"its #JJ lines will not do: {error}")
 

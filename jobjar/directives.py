@@ -117,32 +117,44 @@ def read(head: bytes) -> Request:
     if MARK not in head:
         return {}
     request: Request = {}
-    for number, line in enumerate(block(head).split(b"\n"), 1):
-        if line[:3] == MARK and line[3:4] in (b"", b" ", b"\t", b"\r"):
+    for number, line in enumerate(block(head[:HEAD_MAX]).split(b"\n"), 1):
+        if is_directive(line):
             try:
-                take(request, words.split(line[3:].decode("utf-8", "surrogateescape")))
+                take(request, words.split(_said(line).decode("utf-8", "surrogateescape")))
             except UsageError as error:
                 raise UsageError(f"line {number}: {error}") from None
     return request
+
+
+def is_directive(line: bytes) -> bool:
+    """Whether this line of a file's head says what the job asks for."""
+    return line[:3] == MARK and line[3:4] in (b"", b" ", b"\t", b"\r", b"-")
+
+
+def _said(line: bytes) -> bytes:
+    if line[3:4] == b"-":
+        raise UsageError(f"{line[:20].decode('utf-8', 'replace')!r} lacks a blank: write one behind #JJ")
+    return line[3:]
 
 
 def block(head: bytes) -> bytes:
     """The comments and empty lines at the top of `head`, with the newline behind each."""
     at = 0
     while at < len(head):
-        if head[at:at + 1] not in (b"#", b"\n", b"\r"):
-            break
         end = head.find(b"\n", at)
+        line = head[at:] if end < 0 else head[at:end]
+        if line[:1] != b"#" and line.lstrip()[:1] not in (b"", b"#"):
+            return head[:at]
         if end < 0:
-            # A last line without its newline.
-            return head
+            # The last line, without its newline; of a file that is longer it may be a piece, which says nothing.
+            return head if len(head) < HEAD_MAX else head[:at]
         at = end + 1
-    return head[:at]
+    return head
 
 
 def may_go_on(head: bytes) -> bool:
     """Whether a file that begins with `head` may have more directives behind it."""
-    return head[:1] in (b"#", b"\n", b"\r") and block(head) == head
+    return block(head) == head
 
 
 def take(request: Request, found: list[str]) -> None:
@@ -187,7 +199,7 @@ def keywords(given: dict[str, object]) -> Request:
         option = BY_KEY.get(key)
         if option is None or option.kind == OWN:
             known = ", ".join(key for key, option in BY_KEY.items() if option.kind != OWN)
-            raise UsageError(f"a job has no {key!r}: it may have {known}")
+            raise UsageError(f"a job has no {key!r}: besides a command or a file it may have {known}")
         if option.is_flag:
             if value:
                 request[key] = True
@@ -195,6 +207,15 @@ def keywords(given: dict[str, object]) -> Request:
             for one in value if isinstance(value, (list, tuple)) and option.many else [value]:
                 put(request, option, one if isinstance(one, str) else option.show(one))
     return request
+
+
+def merged(request: Request, more: Request) -> Request:
+    """Both requests as one, in which `more` counts for more; of what may be given several times all is kept."""
+    both = {**request, **more}
+    for key in request.keys() & more.keys():
+        if BY_KEY[key].many:
+            both[key] = [*request[key], *(one for one in more[key] if one not in request[key])]
+    return both
 
 
 def texts(request: Request) -> list[str]:
@@ -212,26 +233,3 @@ def lines(request: Request) -> bytes:
     """The #JJ lines that say the request: one for each value."""
     return b"".join(MARK + b" " + words.quote(text).encode("utf-8", "surrogateescape") + b"\n"
                     for text in texts(request))
-
-
-def inserted(data: bytes, request: Request) -> bytes:
-    """`data`, a script that takes # comments, with the request's lines behind those that are there already."""
-    head = block(data)
-    if head and not head.endswith(b"\n"):
-        head += b"\n"
-    return head + lines(request) + data[len(block(data)):]
-
-
-def takes_comments(data: bytes) -> bool:
-    """Whether the file may hold #JJ lines: its interpreter takes # for the beginning of a comment."""
-    if data[:2] != b"#!":
-        # Without "#!" a text is run by /bin/sh; what is no text has its own beginning.
-        return not data[:4] == b"\x7fELF" and b"\0" not in data[:GLANCE]
-    names = [word.rpartition(b"/")[2] for word in data[2:].partition(b"\n")[0].split() if not word.startswith(b"-")]
-    if names[:1] == [b"env"]:
-        del names[0]
-    return bool(names) and names[0].rstrip(b"0123456789.") in _HASH_COMMENTS
-
-
-_HASH_COMMENTS = frozenset(b"sh bash dash ash zsh ksh mksh busybox fish csh tcsh python pypy perl ruby Rscript julia"
-                           b" octave awk gawk mawk sed make tclsh".split())

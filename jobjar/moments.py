@@ -12,11 +12,15 @@ from jobjar.errors import UsageError
 def parse(text: str) -> float | str:
     """A time in s since the epoch; of one that depends on when it is said ("now+2h", "18:00"), the text itself."""
     resolve(text, 0.0)
-    return text if is_relative(text) else resolve(text, 0.0)
+    return text if _is_relative(text) else resolve(text, 0.0)
 
 
-def is_relative(text: str) -> bool:
-    """Whether it depends on when it is said."""
+def is_relative(value: float | str) -> bool:
+    """Whether what `parse` has given depends on when it is said."""
+    return isinstance(value, str) and _is_relative(value)
+
+
+def _is_relative(text: str) -> bool:
     return text.startswith(("now", "tomorrow", "today")) or "-" not in text
 
 
@@ -32,7 +36,7 @@ def resolve(value: float | str, now: float) -> float:
     day, _, hour = value.rpartition("T") if "T" in value else value.rpartition(" ")
     if value in ("tomorrow", "today") or not hour:
         day, hour = value, "00:00"
-    if is_relative(value):
+    if _is_relative(value):
         return _next(day, hour, now, value)
     return _absolute(value)
 

@@ -62,6 +62,9 @@ class Parser:
         self.description = description
         self.epilog = epilog
         self.usage: str | None = None
+        # () → an object with take(options, word, words) and rows(), for options that are declared elsewhere: take()
+        # gets a word that is no option here, and the words behind it, of which it takes a value away; or UsageError.
+        self.others: object | None = None
         self._arguments: list[Argument] = []
         self._by_name: dict[str, Argument] = {}
 
@@ -108,6 +111,9 @@ class Parser:
         else:
             name, equals, text = word[:2], word[2:], word[2:]
         argument = self._by_name.get(name)
+        if argument is None and self.others:
+            self.others().take(options, word, words)
+            return
         if argument is None:
             raise UsageError(f"there is no option {name}: `{self.program} --help` lists them")
         if argument.is_flag:
@@ -148,7 +154,9 @@ class Parser:
         ordered = sorted(self._arguments, key=lambda argument: not argument.is_option)
         usage = self.usage or " ".join(argument.synopsis() for argument in ordered)
         parts = [f"usage: {self.program} {usage}".rstrip(), _wrapped(self.description)]
-        rows = [(argument.label(), argument.help) for argument in ordered]
+        rows = [(argument.label(), argument.help) for argument in ordered if argument.help]
+        # What a command declares without a help is explained by its table.
+        rows += self.others().rows() if self.others else []
         parts.append("options:\n" + table(rows))
         parts.append(_wrapped(self.epilog))
         return "\n\n".join(part for part in parts if part) + "\n"

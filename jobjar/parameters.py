@@ -11,6 +11,8 @@ TEXT_MAX = 1000
 _SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "ALRM": 14, "TERM": 15, "CONT": 18,
            "STOP": 19, "TSTP": 20, "XCPU": 24, "WINCH": 28}
 NONE, ALL = "NONE", "ALL"
+# Variables with such names are the worker's to set.
+OURS = "JJ_"
 
 
 def line(text: str) -> str:
@@ -124,15 +126,20 @@ def signal_name(number: int) -> str:
 def export(text: str) -> str:
     """NONE, ALL, or names and assignments separated by commas; ALL may be among them."""
     for part in text.split(","):
-        if part not in (NONE, ALL):
-            variable(part if "=" in part else part + "=")
+        name, equals, _ = part.partition("=")
+        if not name or not name.isprintable() or any(c.isspace() for c in name):
+            raise UsageError(f"{part[:40]!r} is no variable: write NONE, ALL, or names and assignments with commas"
+                             " between them, as HOME,LEVEL=3")
+        if name.startswith(OURS):
+            raise UsageError(f"{name} is set by the worker, as all names that begin with {OURS}: choose another name")
+        variable(part if equals else part + "=")
     return text
 
 
 def variable(text: str) -> str:
     """NAME=VALUE."""
     name, equals, _ = text.partition("=")
-    if not equals or not name or "\0" in text or any(c.isspace() for c in name):
+    if not equals or not name or "\0" in text:
         raise UsageError(f"{text[:40]!r} is no variable with its value: write NAME=VALUE")
     return text
 

@@ -28,12 +28,23 @@ class Request:
     UsageError says what is wrong.
     """
 
-    def __init__(self, data: bytes, priority: int = 0, category: str | None = None, id: str | None = None) -> None:
-        self.data = data
+    def __init__(self, data: bytes, priority: int = 0, category: str | None = None, id: str | None = None,
+                 state: str = states.UNCLAIMED) -> None:
+        """`state`: the queue that it goes to."""
+        self.data, self.state = data, state
         # A number, or what a person typed.
         self.priority = jobname.parse_priority(str(priority))
         self.category = category if category is None else jobname.check_category(category)
         self.id = id if id is None else jobname.check_id(id)
+
+
+def joined(command: str | list[str]) -> str:
+    """A command line, or its words joined by single spaces; UsageError of anything else."""
+    if isinstance(command, str):
+        return command
+    if not isinstance(command, (list, tuple)) or not all(isinstance(word, str) for word in command):
+        raise UsageError(f"{command!r} is no command: write a command line, or a list of its words")
+    return " ".join(command)
 
 
 def script(command: str) -> bytes:
@@ -50,14 +61,20 @@ def script(command: str) -> bytes:
                          " write a script and submit it with -f FILE") from None
 
 
-def content(path: str) -> bytes:
+def plain_name(path: str | os.PathLike | None) -> str:
+    """What a file that is submitted is called, "job" for none."""
+    return os.path.basename(os.fsdecode(path)) if path else "job"
+
+
+def content(path: str | os.PathLike) -> bytes:
     """The bytes of the executable file `path`; UsageError says why it cannot be a job."""
     try:
+        path = os.fsdecode(path)
         if not path or "\0" in path:
             raise ValueError
         # A fifo must not make us wait.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except ValueError:
+    except (TypeError, ValueError):
         raise UsageError(f"{path!r} cannot be the name of a file: name an executable file") from None
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: name an executable file") from None
@@ -79,6 +96,11 @@ def _check_mode(path: str, mode: int) -> None:
         raise UsageError(f"{path} is not a regular file: name an executable file")
     if not mode & 0o111:
         raise UsageError(f"{path} is not executable: `chmod +x` it first")
+
+
+def may_ask(data: bytes) -> bool:
+    """Whether a file may have #JJ lines; most have none, and need not be read for them."""
+    return b"#JJ" in data
 
 
 def fresh_name(priority: int = 0, id: str | None = None, index: int | None = None) -> str:
@@ -109,6 +131,9 @@ def _login() -> str:
     return _logins[uid]
 
 
+_ARRIVE = {states.UNCLAIMED: moves.submit, states.WAITING: moves.defer, states.HELD: moves.submit_held}
+
+
 def submit(jar: Jar, request: Request) -> Place:
     """Submit one job; durable on return, and perhaps already claimed.
 
@@ -130,15 +155,15 @@ def _submit(jar: Jar, requests: list[Request], synced: bool) -> list[Place]:
     drafts: list[str] = []
     places: list[Place] = []
     try:
-        for category in dict.fromkeys(request.category for request in requests):
+        for state, category in dict.fromkeys((request.state, request.category) for request in requests):
             # What is in the way of a category is better found before any job is submitted.
-            jar.queue(states.UNCLAIMED, category)
+            jar.queue(state, category)
         for request in requests:
             drafts.append(_draft(jar, request, synced))
         if not synced:
             fsops.sync_file_system(jar.limbo)
         for name, request in zip(drafts, requests):
-            places.append(moves.submit(jar, name, request.category))
+            places.append(_ARRIVE[request.state](jar, name, request.category))
     except BaseException as error:
         for name in drafts[len(places):]:
             fsops.remove(os.path.join(jar.limbo, name))
@@ -173,9 +198,10 @@ def _explain(error: BaseException, jar: Jar, done: int, total: int) -> None:
 
 
 def _make_durable(jar: Jar, places: list[Place]) -> None:
-    directories = [jar.directory(states.UNCLAIMED, place.category) for place in places]
+    directories = [jar.directory(place.state, place.category) for place in places]
     # A category may have been made just now, by us or by another submitter who has not come to this yet.
-    for directory in dict.fromkeys((*directories, jar.unclaimed, jar.limbo)):
+    tops = dict.fromkeys(jar.directory(place.state) for place in places)
+    for directory in dict.fromkeys((*directories, *tops, jar.limbo)):
         try:
             fsops.sync_directory(directory)
         except OSError as error:

@@ -33,8 +33,8 @@ def text(job):
 
 def test_the_arguments_have_the_manuals_order():
     order = ["priority", "category", "id"]
-    assert list(inspect.signature(jobjar.submit_job).parameters) == ["command", *order]
-    assert list(inspect.signature(jobjar.submit_job_file).parameters) == ["path", *order]
+    assert list(inspect.signature(jobjar.submit_job).parameters) == ["command", *order, "options"]
+    assert list(inspect.signature(jobjar.submit_job_file).parameters) == ["path", *order, "options"]
     assert list(inspect.signature(jobjar.unique_job_name).parameters) == ["priority", "id"]
 
 

@@ -16,27 +16,41 @@ HELP = "submit a job and print its id"
 
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
-    parser.usage = "[--home DIR] [-p N] [-c CATEGORY] [-i ID] (COMMAND ... | -f FILE)"
-    parser.add_argument("-p", "--priority", metavar="N", default="0",
-                        help="claim it before jobs of a lower priority (default 0; negative ones are allowed)")
-    parser.add_argument("-c", "--category", help="let only workers that read this category claim it")
-    parser.add_argument("-i", "--id", help="a word to be put into the job's name")
-    parser.add_argument("-f", "--file", help="submit a copy of this executable file instead of a command")
+    parser.usage = "[--home DIR] [OPTION ...] (COMMAND ... | -f FILE)"
+    parser.others = _others
+    parser.add_argument("-f", "--file", help="submit a copy of this executable file instead of a command; the"
+                                             " options in its #JJ lines count, those of the command line for more")
     parser.add_argument("command", nargs=REMAINDER, metavar="COMMAND",
                         help="the command line; its words are joined by single spaces, and no option is read behind"
                              " its first word")
+    # These are known without the table, which takes longer to read than everything else here.
+    for letter, name in (("-p", "--priority"), ("-c", "--category"), ("-i", "--id")):
+        parser.add_argument(letter, name)
+
+
+def _others() -> object:
+    from jobjar import wishes
+    return wishes
 
 
 def run(options: "Options", settings: "Settings") -> int:
     """Submit the job; the exit status is 0."""
+    request = _request(options, settings.node)
+    place = submission.submit(layout.open_jar(settings.home, settings.worker_home), request)
+    print(jobname.split(place.name)[0])
+    return 0
+
+
+def _request(options: "Options", node: str) -> submission.Request:
     if options.file is None:
-        data = submission.script(" ".join(options.command))
+        data = submission.script(submission.joined(options.command))
     elif options.command:
         raise UsageError(f"-f {options.file} and the command {options.command[0]!r} cannot both be submitted:"
                          " leave out one of them")
     else:
         data = submission.content(options.file)
-    request = submission.Request(data, options.priority, options.category, options.id)
-    place = submission.submit(layout.open_jar(settings.home, settings.worker_home), request)
-    print(jobname.split(place.name)[0])
-    return 0
+    if not hasattr(options, "asked") and not (options.file and submission.may_ask(data)):
+        priority = 0 if options.priority is None else options.priority
+        return submission.Request(data, priority, options.category, options.id)
+    from jobjar import preparation, wishes
+    return preparation.prepare(data, wishes.of(options), node, submission.plain_name(options.file))

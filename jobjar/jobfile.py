@@ -1,0 +1,94 @@
+"""What stands in a job's file when the job asks for something: #JJ lines in a script, or a script that carries a file.
+
+Pure. Job Jar keeps everything about a job in the one file that the job is. Where the interpreter takes # comments the
+request stands in the file's own head; any other file stands whole behind a short sh script that has the request.
+"""
+
+import os
+
+from jobjar import directives
+from jobjar.directives import HEAD_MAX, Request
+from jobjar.errors import UsageError
+
+_HASH_COMMENTS = frozenset(b"sh bash dash ash zsh ksh mksh busybox fish csh tcsh python pypy perl ruby Rscript julia"
+                           b" octave awk gawk mawk sed make tclsh".split())
+
+# The script reads itself up to its last line, so lines may come and go in its head, and more may follow the file.
+_FIRST = b"#!/bin/sh\n# Job Jar: this script carries a file that can hold no #JJ lines.\n"
+_REST = b"""\
+# The file is the %(size)d bytes behind the line "exit 126". It is copied into the job's scratch directory and takes
+# this script's place there, with the same arguments and environment; the worker removes that directory after the job.
+JJ_CARRIED="${JJ_SCRATCH_DIR:?is not set: this is a job, and a worker runs it}/.carried"
+[ -x "$JJ_CARRIED/"%(name)s ] || (
+    umask 077
+    mkdir -p "$JJ_CARRIED" && cd "$JJ_CARRIED" || exit
+    {
+        while IFS= read -r line && [ "$line" != "exit 126" ]; do :; done
+        head -c %(size)d
+    } <"$0" >%(name)s && [ $(wc -c <%(name)s) -eq %(size)d ] && chmod 700 ./%(name)s
+) || { echo "the file that this job carries could not be copied to $JJ_CARRIED" >&2; exit 126; }
+# Shells put these into the environment; the worker does not.
+unset PWD OLDPWD SHLVL
+exec "$JJ_CARRIED/"%(name)s "$@"
+exit 126
+"""
+
+
+def written(data: bytes, request: Request, name: str = "job") -> bytes:
+    """The job's file `data` with `request` in the place of whatever stood in its #JJ lines.
+
+    `name`: what a file that has to be carried is called when it runs. UsageError: the request is too long.
+    """
+    if takes_comments(data):
+        text = _replaced(data, directives.lines(request))
+    else:
+        text = _carried(data, directives.lines(request), name)
+    if len(directives.block(text[:HEAD_MAX + 1])) > HEAD_MAX:
+        raise UsageError(f"what the job asks for is longer than {HEAD_MAX} bytes: export fewer variables, or write"
+                         " them into a file that the job reads")
+    return text
+
+
+def takes_comments(data: bytes) -> bool:
+    """Whether #JJ lines may be put into the file: its interpreter takes # for the beginning of a comment."""
+    if data.startswith(_FIRST):
+        return True
+    if b"\0" in data:
+        # A program, or a script with an archive behind it, which may be found by counting lines or bytes.
+        return False
+    if not data.startswith(b"#!"):
+        # Without "#!" a text is run by /bin/sh.
+        return True
+    words = data[2:].partition(b"\n")[0].split()
+    names = [word.rpartition(b"/")[2] for word in words if not word.startswith(b"-") and b"=" not in word]
+    if names[:1] == [b"env"]:
+        del names[0]
+    return bool(names) and names[0].rstrip(b"0123456789.") in _HASH_COMMENTS
+
+
+def _replaced(data: bytes, lines: bytes) -> bytes:
+    head = directives.block(data)
+    found = head.split(b"\n")
+    if found[-1]:
+        # The last line of the file, without its newline.
+        found.append(b"")
+    marked = [directives.is_directive(line) for line in found]
+    kept = [line for line, is_marked in zip(found, marked) if not is_marked]
+    at = marked.index(True) if any(marked) else _end(kept)
+    return b"\n".join(kept[:at] + lines.split(b"\n")[:-1] + kept[at:]) + data[len(head):]
+
+
+def _end(lines: list[bytes]) -> int:
+    """Behind which of the head's lines new ones may follow: the last that is not continued on the next."""
+    at = len(lines) - 1
+    # tclsh takes a comment that ends in a backslash to go on, and hides a line of sh that way.
+    while at > 1 and lines[at - 1].rstrip(b"\r").endswith(b"\\"):
+        at -= 1
+    return at
+
+
+def _carried(data: bytes, lines: bytes, name: str) -> bytes:
+    raw = os.fsencode(name)
+    is_plain = raw.isascii() and name.isprintable() and not set("'/") & set(name) and name not in ("", ".", "..")
+    values = {b"size": len(data), b"name": b"'" + raw + b"'" if is_plain else b"job"}
+    return _FIRST + lines + _REST % values + data

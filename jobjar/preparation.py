@@ -1,0 +1,79 @@
+"""From what somebody asks for to a job's file and its place: all that depends on who submits it, where and when.
+
+`prepare` does it for one job. Whoever makes several of one takes its steps: `asked`, `resolved`, `request`.
+"""
+
+import os
+import time
+
+from jobjar import directives, jobfile, moments, settling, states, submission
+from jobjar.directives import Request
+from jobjar.errors import UsageError
+
+
+def prepare(data: bytes, given: Request, node: str, name: str = "job") -> submission.Request:
+    """The job that the file `data` is to become; what is `given` counts for more than its #JJ lines.
+
+    `name`: what the file is called. UsageError says what is wrong with what is asked for.
+    """
+    return request(data, resolved(asked(data, given, name), node), name)
+
+
+def asked(data: bytes, given: Request, name: str) -> Request:
+    """All that is asked for, in the file's #JJ lines and beside them; UsageError for a wrong line."""
+    try:
+        written = directives.read(data[:directives.HEAD_MAX])
+    except UsageError as error:
+        raise UsageError(f"{name}, {error}") from None
+    # Where a copy of an earlier job was submitted is not where this one is.
+    return directives.merged({key: value for key, value in written.items() if key not in ("submit_dir", "submit_host")},
+                             given)
+
+
+def resolved(wishes: Request, node: str) -> Request:
+    """The request without anything that depends on directory, time and environment of whoever submits.
+
+    UsageError for what cannot be, or not together.
+    """
+    settling.refuse_contradictions(wishes)
+    if all(directives.BY_KEY[key].kind == directives.PLACE for key in wishes):
+        return wishes
+    here = _here()
+    found = {**wishes, "submit_dir": here, "submit_host": node}
+    if "chdir" in found:
+        found["chdir"] = _absolute(here, found["chdir"])
+    for key in ("output", "error"):
+        if key in found:
+            # In the directory that it runs in, if that is one that stays.
+            found[key] = _absolute(found.get("chdir", here), found[key])
+    if "begin" in found:
+        found["begin"] = moments.resolve(found["begin"], time.time())
+    if "export" in found:
+        found["env"] = settling.exported(found.pop("export"), dict(os.environ))
+    return found
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("the current directory has been removed: change into another one first") from None
+
+
+def _absolute(directory: str, path: str) -> str:
+    joined = os.path.join(directory, path)
+    # Behind a symbolic link .. is not where it seems.
+    return joined if ".." in path.split("/") else os.path.normpath(joined)
+
+
+def request(data: bytes, wishes: Request, name: str = "job") -> submission.Request:
+    """The job's file and place for a `resolved` request; the file stays as it is when there is nothing to add."""
+    in_job = {key: value for key, value in wishes.items() if key not in settling.IN_THE_NAME}
+    return submission.Request(jobfile.written(data, in_job, name) if in_job else data, wishes.get("priority", 0),
+                              wishes.get("category"), wishes.get("id"), _state(wishes))
+
+
+def _state(wishes: Request) -> str:
+    if wishes.get("hold"):
+        return states.HELD
+    return states.WAITING if wishes.get("begin", 0.0) > time.time() else states.UNCLAIMED
