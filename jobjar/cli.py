@@ -23,6 +23,7 @@ COMMANDS = {
     "stop-worker": ("stop_worker", "stop_worker"),
     "pause-worker": ("pause_worker", "pause_worker"),
     "unpause-worker": ("unpause_worker", "unpause_worker"),
+    "wait": ("wait", None),
     "status": ("status", "system_status"),
     "recover-stranded": ("recover_stranded", "recover_stranded"),
     "check": ("check", None),

@@ -9,8 +9,8 @@ import os
 import stat
 import time
 
-from jobjar import census, ends, fslook, glance, jobname, notes, states
-from jobjar.errors import NoSuchJob
+from jobjar import census, directives, ends, fslook, glance, jobname, notes, states
+from jobjar.errors import NoSuchJob, UsageError
 from jobjar.layout import Jar, Place
 
 PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"
@@ -121,6 +121,20 @@ class Job:
         if place is not None and place.state != states.COMPLETED:
             return None
         return ends.status(self._end_line())
+
+    def request(self) -> tuple[directives.Request, str]:
+        """(what the job asks for in its file, the first lines behind that); ({}, "") when nothing can be said."""
+        path = self.path
+        try:
+            with open(path or "", "rb") as file:
+                head = file.read(directives.GLANCE)
+                while directives.may_go_on(head) and len(head) < directives.HEAD_MAX and (more := file.read(len(head))):
+                    head += more
+            request = directives.read(head)
+        except (OSError, UsageError):
+            # RACE: it has moved on; or it is no job that a worker would run.
+            return {}, ""
+        return request, head[len(directives.block(head)):].decode("utf-8", "surrogateescape")
 
     def output(self) -> str:
         """What the job has printed so far, both streams; bytes that are no UTF-8 are replaced.

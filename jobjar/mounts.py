@@ -2,6 +2,7 @@
 
 import os
 from collections import namedtuple
+from collections.abc import Callable
 
 # `options`: name → value, "" for those that have none; what the kernel shows of the mount and of the file system.
 Mount = namedtuple("Mount", "point kind source options")
@@ -15,12 +16,20 @@ def of(directory: str) -> Mount | None:
     """The mount that `directory` is on, through whatever links; None when the kernel does not tell."""
     there = place(directory)
     wanted = there.mount if there else None
+    return next((mount for identity, mount in _all() if identity == wanted), None)
+
+
+def numbers(is_meant: Callable[[str], bool]) -> set[int]:
+    """The kernel's numbers of the mounts whose kind is meant; a `Place` has such a number."""
+    return {identity for identity, mount in _all() if is_meant(mount.kind)}
+
+
+def _all() -> list[tuple[int, Mount]]:
     try:
         with open(TABLE, encoding="utf-8", errors="surrogateescape") as table:
-            parsed = [parse(line) for line in table]
+            return [parse(line) for line in table]
     except OSError:
-        return None
-    return next((mount for identity, mount in parsed if identity == wanted), None)
+        return []
 
 
 def place(directory: str) -> Place | None:

@@ -12,7 +12,7 @@ import signal
 import struct
 from collections.abc import Iterable
 
-_ATTRIB, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x4, 0x40, 0x80, 0x100, 0x200
+_MODIFY, _ATTRIB, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x4, 0x40, 0x80, 0x100, 0x200
 _DELETE_SELF, _MOVE_SELF, _IGNORED, _ONLYDIR, _ONESHOT = 0x400, 0x800, 0x8000, 0x01000000, 0x80000000
 _CLOEXEC, _NONBLOCK = 0o2000000, 0o4000
 _HEAD = struct.Struct("iIII")
@@ -31,19 +31,20 @@ class Watch:
             # Each user has a limited number of instances; without one the clock has to do.
             self.handle = handle if handle >= 0 else None
 
-    def once(self, directory: str) -> str:
+    def once(self, directory: str, written: bool = False) -> str:
         """Report the next thing that appears in `directory`; when it is not there, in the nearest above it that is.
 
-        Returns the directory that will report.
+        `written`: also when something is written to a file in it. Returns the directory that will report.
         """
-        nearest, before = self._arm_nearest(directory), None
+        mask = _ATTRIB | _MOVED_TO | _CREATE | _ONESHOT | (_MODIFY if written else 0)
+        nearest, before = self._arm_nearest(directory, mask), None
         # RACE: what was not there may have come before the watch above it; only a second try can tell.
         while nearest not in (directory, before):
-            nearest, before = self._arm_nearest(directory), nearest
+            nearest, before = self._arm_nearest(directory, mask), nearest
         return nearest
 
-    def _arm_nearest(self, directory: str) -> str:
-        while not self._add(directory, _ATTRIB | _MOVED_TO | _CREATE | _ONESHOT) and len(directory) > 1:
+    def _arm_nearest(self, directory: str, mask: int) -> str:
+        while not self._add(directory, mask) and len(directory) > 1:
             directory = os.path.dirname(directory)
         return directory
 
@@ -87,6 +88,29 @@ class Watch:
     def _matters(self, directory: str, name: str) -> bool:
         wanted = self._filters.get(directory)
         return wanted is None or not name or name in wanted or name.partition(".")[0] + "." in wanted
+
+
+class Alarm:
+    """Wakes a command that waits for what others do. Signals are left as they are."""
+
+    def __init__(self) -> None:
+        self._watch = Watch()
+        self._poll = select.poll()
+        if self._watch.handle is not None:
+            self._poll.register(self._watch.handle, select.POLLIN)
+
+    def arm(self, *directories: str, written: bool = False) -> None:
+        """Let the next sleep end when something appears in one of these directories; `written`: see `Watch.once`.
+
+        To be called before the look that finds nothing, so that nothing can slip in between.
+        """
+        for directory in directories:
+            self._watch.once(directory, written)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep for at most `seconds`."""
+        self._poll.poll(max(0, round(seconds * 1000 + 0.5)))
+        self._watch.read()
 
 
 class Bell:
