@@ -26,6 +26,7 @@ COMMANDS = {
     "wait": ("wait", None),
     "status": ("status", "system_status"),
     "recover-stranded": ("recover_stranded", "recover_stranded"),
+    "fetch": ("fetch", None),
     "check": ("check", None),
     "drain": ("drain", None),
     "undrain": ("undrain", None),
