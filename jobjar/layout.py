@@ -16,7 +16,7 @@ LATER = ("history", "store", "staged")
 
 STOP, PAUSE, RENEW = "STOP", "PAUSE", "RENEW"
 STOP_ALL, PAUSE_ALL, DRAIN = "STOP_ALL", "PAUSE_ALL", "DRAIN."
-CLAIMS, RECOVERING = "claims", "recovering."
+CLAIMS, RECOVERING, ORDERS = "claims", "recovering.", "orders"
 PROBE, CLEANED, ASIDE, TAKE = ".probe.", ".cleaned.", ".aside.", ".take."
 # A directory in limbo/ in which a file system is measured, and the end of the file's name beside it that asks for a
 # partner.
@@ -60,6 +60,10 @@ class Jar:
     def claims(self, worker: str) -> str:
         """The directory whose existence means that the worker may own jobs."""
         return os.path.join(self.workers, worker, CLAIMS)
+
+    def orders(self, worker: str) -> str:
+        """The directory of the orders to the job that the worker runs."""
+        return os.path.join(self.workers, worker, ORDERS)
 
     def view(self, worker: str) -> str:
         """The worker's claims/ as a link in claimed/ says it."""

@@ -44,7 +44,7 @@ def _draw_up(draft: str, text: str) -> None:
     fsops.make_directory(draft, 0o755)
     fsops.create_own(os.path.join(draft, "worker.json"), text.encode(), 0o644)
     fsops.make_directory(os.path.join(draft, layout.CLAIMS), 0o755)
-    fsops.make_directory(os.path.join(draft, "orders"), 0o755)
+    fsops.make_directory(os.path.join(draft, layout.ORDERS), 0o755)
     fsops.touch(os.path.join(draft, "beat"))
     fsops.sync_directory(draft)
 

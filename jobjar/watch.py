@@ -48,9 +48,13 @@ class Watch:
             directory = os.path.dirname(directory)
         return directory
 
-    def always(self, directory: str, names: Iterable[str]) -> None:
-        """Report every coming and going of these names in `directory`; a name that ends in a dot is a beginning."""
-        self._filters[directory] = frozenset(names)
+    def always(self, directory: str, names: Iterable[str] | None) -> None:
+        """Report every coming and going of these names in `directory`; a name that ends in a dot is a beginning.
+
+        None: of all names.
+        """
+        if names is not None:
+            self._filters[directory] = frozenset(names)
         self._add(directory, _MOVED_TO | _MOVED_FROM | _CREATE | _DELETE)
 
     def _add(self, directory: str, mask: int) -> bool:

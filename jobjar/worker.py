@@ -13,6 +13,7 @@ from jobjar.beat import INTERVAL, Beat
 from jobjar.blame import BUSY, FAULT, FULL
 from jobjar.claiming import Claims, Queue, Shelf
 from jobjar.config import Settings
+from jobjar.control import Desk
 from jobjar.errors import DEFECTS, Fenced
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
@@ -45,6 +46,7 @@ class Worker:
         self.faults = fitness.Faults(jar, self.name, me.node, self.runner.is_fit, self.log.say)
         self._own = Claims(self.claims)
         self.signs = Signs(jar, me, self.beat, bell.watch, self.log)
+        self.desk = Desk(jar, self.name, trusted, self.beat, bell.watch, self.log.say)
         self._idle_exit: float | None = None
         self._idle_since: float | None = None
         self._pause = 1.0
@@ -104,6 +106,7 @@ class Worker:
         changed = self.bell.changed()
         self.queue.hint(changed)
         self.signs.hear(changed)
+        self.desk.hear(changed)
         return bool(changed)
 
     def _look(self) -> Place | None:
@@ -182,7 +185,8 @@ class Worker:
 
     def _perform(self, place: Place) -> None:
         began = time.monotonic()
-        outcome = self.attempts.perform(place, self._tick, lambda: self.bell.requests_to_end > 1)
+        outcome = self.attempts.perform(place, self._tick, lambda: self.bell.requests_to_end > 1, self.desk.cancelled)
+        self.attempts.departures.insist(self.desk.end)
         if time.monotonic() - began >= LONG_JOB:
             # NFS: what another node asked for meanwhile no inotify has seen, and the next job may take hours.
             self.signs.expire()
@@ -209,13 +213,15 @@ class Worker:
         self.signs.is_told = True
 
     def _tick(self, ran: float) -> float:
-        """Called while a job runs: look at the markers, say that the worker lives."""
-        if self.signs.are_due(self.settings.order_time):
-            try:
+        """Called while a job runs: look at the markers and for orders, say that the worker lives."""
+        self._hear()
+        try:
+            self.desk.look(self.attempts.attempt.id, self.settings.order_time)
+            if self.signs.are_due(self.settings.order_time):
                 self.signs.look()
-            except OSError as error:
-                # Nothing that can be looked at later may end a worker that has a job running.
-                self.log.say(f"no look at the markers: {error}")
+        except OSError as error:
+            # Nothing that can be looked at later may end a worker that has a job running.
+            self.log.say(f"no look at the markers or the orders: {error}")
         return self.settings.order_time
 
     def _idle(self) -> None:
