@@ -92,13 +92,13 @@ def _submit(jobs: list[dict]) -> "list[Job]":
     from jobjar import submission
     from jobjar.job import Job
     settings = _settings()
-    requests = [_request(job, settings.node) for job in jobs]
     jar = _jar(settings)
+    requests = [_request(jar, job, settings.node) for job in jobs]
     places = [submission.submit(jar, requests[0])] if len(requests) == 1 else submission.submit_many(jar, requests)
     return [Job(jar, place) for place in places]
 
 
-def _request(job: dict, node: str) -> object:
+def _request(jar: "Jar", job: dict, node: str) -> object:
     from jobjar import submission
     from jobjar.errors import UsageError
     given = _asked(job) if not job.keys() <= _PLAIN else None
@@ -109,7 +109,7 @@ def _request(job: dict, node: str) -> object:
     if given is None and (file is None or not submission.may_ask(data)):
         return submission.Request(data, job.get("priority", 0), job.get("category"), job.get("id"))
     from jobjar import preparation
-    return preparation.prepare(data, given or _asked(job), node, submission.plain_name(file))
+    return preparation.prepare(jar, data, given or _asked(job), node, submission.plain_name(file))
 
 
 def _asked(job: dict) -> dict:

@@ -117,13 +117,27 @@ def read(head: bytes) -> Request:
     if MARK not in head:
         return {}
     request: Request = {}
-    for number, line in enumerate(block(head[:HEAD_MAX]).split(b"\n"), 1):
-        if is_directive(line):
-            try:
-                take(request, words.split(_said(line).decode("utf-8", "surrogateescape")))
-            except UsageError as error:
-                raise UsageError(f"line {number}: {error}") from None
+    for number, line in _directives(head):
+        try:
+            take(request, words.split(_said(line).decode("utf-8", "surrogateescape")))
+        except UsageError as error:
+            raise UsageError(f"line {number}: {error}") from None
     return request
+
+
+def line_of(head: bytes, key: str) -> int:
+    """The number of the last line that says something of `key`, in a head that can be read."""
+    number = 0
+    for at, line in _directives(head):
+        request: Request = {}
+        take(request, words.split(_said(line).decode("utf-8", "surrogateescape")))
+        number = at if key in request else number
+    return number
+
+
+def _directives(head: bytes) -> list[tuple[int, bytes]]:
+    """The #JJ lines of a head with their numbers."""
+    return [(number, line) for number, line in enumerate(block(head[:HEAD_MAX]).split(b"\n"), 1) if is_directive(line)]
 
 
 def is_directive(line: bytes) -> bool:

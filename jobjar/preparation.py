@@ -1,6 +1,7 @@
 """From what somebody asks for to a job's file and its place: all that depends on who submits it, where and when.
 
-`prepare` does it for one job. Whoever makes several of one takes its steps: `asked`, `resolved`, `request`.
+`prepare` does it for one job. Whoever makes several of one takes its steps: `asked`, `resolved`, `with_files`,
+`request`.
 """
 
 import os
@@ -9,14 +10,15 @@ import time
 from jobjar import directives, jobfile, moments, settling, states, submission
 from jobjar.directives import Request
 from jobjar.errors import UsageError
+from jobjar.layout import Jar
 
 
-def prepare(data: bytes, given: Request, node: str, name: str = "job") -> submission.Request:
+def prepare(jar: Jar, data: bytes, given: Request, node: str, name: str = "job") -> submission.Request:
     """The job that the file `data` is to become; what is `given` counts for more than its #JJ lines.
 
     `name`: what the file is called. UsageError says what is wrong with what is asked for.
     """
-    return request(data, resolved(asked(data, given, name), node), name)
+    return request(data, with_files(jar, resolved(asked(data, given, name), node)), name)
 
 
 def asked(data: bytes, given: Request, name: str) -> Request:
@@ -51,6 +53,14 @@ def resolved(wishes: Request, node: str) -> Request:
     if "export" in found:
         found["env"] = settling.exported(found.pop("export"), dict(os.environ))
     return found
+
+
+def with_files(jar: Jar, wishes: Request) -> Request:
+    """The request after the files that it names are in store/; nothing is done when it names none."""
+    if "snapshot" not in wishes and "stage_in" not in wishes:
+        return wishes
+    from jobjar import staging
+    return staging.prepare(jar, wishes, wishes["submit_dir"])
 
 
 def _here() -> str:

@@ -18,7 +18,6 @@ _EXCLUSIVE = (
     ("array", ("each_line", "from_json"), "both say how many jobs there are to be"),
     ("each_line", ("from_json",), "both say how many jobs there are to be"),
     ("no_requeue", ("retries", "requeue_on"), "contradict each other"),
-    ("snapshot", ("chdir",), "both say where it is to run"),
 )
 _NEEDS = (
     ("retry_delay", ("retries", "requeue_on")),
@@ -27,38 +26,49 @@ _NEEDS = (
 )
 
 
+class Unfit(UsageError):
+    """What is asked for cannot be; `key` is the option that is most to blame."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"--{BY_KEY[key].name} {reason}")
+        self.key = key
+
+
 def claimed(head: bytes) -> Request:
-    """What a worker is to do for a job whose file begins with `head`; UsageError names the line or the contradiction.
+    """What a worker is to do for a job whose file begins with `head`; UsageError names the line and the reason.
 
     What only a submission could have worked out is refused; what has done its work at the submission is left out.
     """
     request = directives.read(head)
-    return _settled(request) if request else request
+    try:
+        return _settled(request) if request else request
+    except Unfit as error:
+        raise UsageError(f"line {directives.line_of(head, error.key)}: {error}") from None
 
 
 def _settled(request: Request) -> Request:
     refuse_contradictions(request)
-    _refuse_relative(request)
+    for key in _unresolved(request):
+        raise Unfit(key, "depends on where, when or by whom the job is submitted: submit it with submit_job -f")
     for key in MANY:
-        # A task of an array says which array it is of; its own index is in its name.
+        # A task of an array says which array it is of.
         if key in request and not (key == "array" and "submit_dir" in request):
-            raise UsageError(f"--{BY_KEY[key].name} makes many jobs at the submission: submit it with submit_job -f")
+            raise Unfit(key, "makes many jobs at the submission: submit it with submit_job -f")
     left = {key: value for key, value in request.items() if key not in IN_THE_NAME}
     if "export" in left:
         left["env"] = [*left.get("env", []), *exported(left.pop("export"), {})]
     return left
 
 
-def _refuse_relative(request: Request) -> None:
-    wrong = [key for key in ("chdir", "output", "error") if not request.get(key, "/").startswith("/")]
+def _unresolved(request: Request) -> list[str]:
+    """The options whose meaning only a submission could have worked out."""
+    found = [key for key in ("chdir", "output", "error") if not request.get(key, "/").startswith("/")]
     # What it prints may go to a file in the directory that it runs in, if that is one that stays.
-    wrong = [key for key in wrong if key == "chdir" or "chdir" not in request]
-    wrong += ["begin"] if moments.is_relative(request.get("begin", 0.0)) else []
-    wrong += ["export"] if any("=" not in part and part != parameters.NONE
-                               for part in request.get("export", parameters.NONE).split(",")) else []
-    if wrong:
-        raise UsageError(f"--{wrong[0]}={request[wrong[0]]} depends on where, when or by whom the job is submitted:"
-                         " submit it with submit_job -f")
+    found = [key for key in found if key == "chdir" or "chdir" not in request]
+    found += ["begin"] if moments.is_relative(request.get("begin", 0.0)) else []
+    found += [key for key in ("snapshot", "stage_in") if key in request and "staged" not in request]
+    parts = request.get("export", parameters.NONE).split(",")
+    return found + (["export"] if any("=" not in part and part != parameters.NONE for part in parts) else [])
 
 
 def exported(text: str, environment: dict[str, str]) -> list[str]:
@@ -79,15 +89,15 @@ def exported(text: str, environment: dict[str, str]) -> list[str]:
 
 
 def refuse_contradictions(request: Request) -> None:
-    """UsageError when two things that are asked for exclude each other, or one lacks what gives it a meaning."""
+    """Unfit when two things that are asked for exclude each other, or one lacks what gives it a meaning."""
     for key, others, why in _EXCLUSIVE:
         for other in others:
             if key in request and other in request:
-                raise UsageError(f"--{BY_KEY[key].name} and --{BY_KEY[other].name} {why}: leave out one of them")
+                raise Unfit(key, f"and --{BY_KEY[other].name} {why}: leave out one of them")
     for key, needed in _NEEDS:
         if key in request and not any(one in request for one in needed):
             names = " or ".join(f"--{BY_KEY[one].name}" for one in needed)
-            raise UsageError(f"--{BY_KEY[key].name} means nothing without {names}: add that, or leave it out")
+            raise Unfit(key, f"means nothing without {names}: add that, or leave it out")
     if "signal" in request and int(request["signal"].partition("@")[2]) >= request["time"]:
-        raise UsageError(f"--signal={request['signal']} would come before the job begins, for its --time is"
-                         f" {parameters.show_duration(request['time'])}: write SIG@SECONDS with fewer seconds")
+        raise Unfit("signal", f"{request['signal']} would come before the job begins, for its --time is"
+                    f" {parameters.show_duration(request['time'])}: write SIG@SECONDS with fewer seconds")

@@ -35,13 +35,13 @@ def _others() -> object:
 
 def run(options: "Options", settings: "Settings") -> int:
     """Submit the job; the exit status is 0."""
-    request = _request(options, settings.node)
-    place = submission.submit(layout.open_jar(settings.home, settings.worker_home), request)
+    jar = layout.open_jar(settings.home, settings.worker_home)
+    place = submission.submit(jar, _request(jar, options, settings.node))
     print(jobname.split(place.name)[0])
     return 0
 
 
-def _request(options: "Options", node: str) -> submission.Request:
+def _request(jar: layout.Jar, options: "Options", node: str) -> submission.Request:
     if options.file is None:
         data = submission.script(submission.joined(options.command))
     elif options.command:
@@ -53,4 +53,4 @@ def _request(options: "Options", node: str) -> submission.Request:
         priority = 0 if options.priority is None else options.priority
         return submission.Request(data, priority, options.category, options.id)
     from jobjar import preparation, wishes
-    return preparation.prepare(data, wishes.of(options), node, submission.plain_name(options.file))
+    return preparation.prepare(jar, data, wishes.of(options), node, submission.plain_name(options.file))
