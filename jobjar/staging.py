@@ -29,9 +29,6 @@ def prepare(jar: Jar, request: Request, directory: str) -> Request:
     if not items:
         return request
     _require_different(items)
-    if "chdir" in request:
-        raise UsageError("--chdir leads away from the fresh directory into which --snapshot and --stage-in put their"
-                         " files: leave one of them out")
     listed = json.dumps([list(item) for item in items]).encode()
     digest = store.put_bytes(jar, listed)
     store.make_durable(jar)
