@@ -9,6 +9,7 @@ from jobjar.errors import UsageError
 NAME_MAX = 255
 ID_MAX = 64
 CATEGORY_MAX = 100
+_EDITED = "~edit"
 
 
 def split(name: str) -> tuple[str, int]:
@@ -49,12 +50,31 @@ def next_name(name: str) -> str:
         stem, suffix = base, "~2"
     if extension is not None:
         suffix += "." + extension
-    room = NAME_MAX - len(suffix)
-    cut = stem.encode("utf-8", "surrogateescape")[:room]
+    return _cut(stem, suffix) + suffix
+
+
+def _cut(stem: str, suffix: str) -> str:
+    """As much of `stem` as leaves room for `suffix`."""
+    cut = stem.encode("utf-8", "surrogateescape")[:NAME_MAX - len(suffix)]
     # A cut inside a character would make bytes that some file systems refuse.
     while len(stem.encode("utf-8", "surrogateescape")) > len(cut):
         stem = stem[:-1]
-    return stem + suffix
+    return stem
+
+
+def edited(name: str) -> str:
+    """The name in held/ under which one process has the job while it changes its contents: a.5 → a~edit.5."""
+    base, priority = split(name)
+    suffix = f"{_EDITED}.{priority}"
+    return _cut(base, suffix) + suffix
+
+
+def unedited(name: str) -> str | None:
+    """The name of a job that was given to it by `edited`, or the next when that was taken, as it was before; else
+    None."""
+    base, priority = split(name)
+    stem, mark, count = base.rpartition(_EDITED)
+    return join(stem, priority) if stem and mark and (not count or count[0] == "~" and count[1:].isdigit()) else None
 
 
 def number(name: str) -> str | None:

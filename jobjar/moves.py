@@ -10,8 +10,8 @@ import os
 import stat
 from collections.abc import Callable
 
-from jobjar import fslook, fsops, layout, reservation, states
-from jobjar.errors import REFUSALS, Fenced, UsageError
+from jobjar import fslook, fsops, jobname, layout, reservation, states
+from jobjar.errors import Fenced
 from jobjar.layout import Jar, Place
 
 
@@ -40,21 +40,25 @@ def rescue(jar: Jar, place: Place, name: str) -> Place | None:
     return _moved(jar, place, Place(states.HELD, None, name))
 
 
-def hold(jar: Jar, place: Place, mine: str) -> Place | None:
-    """unclaimed/ or waiting/ → held/."""
-    return _into_queue(jar, "hold", place, states.HELD, mine)
+def hold(jar: Jar, place: Place, mine: str, name: str | None = None, is_kept: bool = False) -> Place | None:
+    """unclaimed/ or waiting/ → held/, under another `name` if one is given. `is_kept`: see `alter`."""
+    return _into_queue(jar, "hold", place, states.HELD, mine, name=name, is_kept=is_kept)
 
 
-def release(jar: Jar, place: Place, mine: str, state: str = states.UNCLAIMED) -> Place | None:
-    """held/ → unclaimed/, or waiting/ when `state` says so."""
-    return _into_queue(jar, "release", place, state, mine)
+def release(jar: Jar, place: Place, mine: str, state: str = states.UNCLAIMED, name: str | None = None) -> Place | None:
+    """held/ → unclaimed/, or waiting/ when `state` says so; under another `name` if one is given."""
+    return _into_queue(jar, "release", place, state, mine, name=name)
 
 
-def alter(jar: Jar, place: Place, mine: str, name: str, category: str | None) -> Place | None:
-    """Give a queued job another priority or category; its directory stays the same."""
-    if (name, category) == (place.name, place.category):
+def alter(jar: Jar, place: Place, mine: str, name: str, category: str | None, is_kept: bool = False) -> Place | None:
+    """Give a queued job another priority or category; its directory stays the same.
+
+    `is_kept`: `name` is one of `jobname.edited`, and stays reserved until this process has moved the job on: until then
+    nobody else does.
+    """
+    if (name, category) == (place.name, place.category) and not is_kept:
         return place
-    return _into_queue(jar, "alter", place, place.state, mine, name=name, category=category)
+    return _into_queue(jar, "alter", place, place.state, mine, name=name, category=category, is_kept=is_kept)
 
 
 def ready(jar: Jar, place: Place) -> Place | None:
@@ -187,7 +191,7 @@ def _set_out(jar: Jar, place: Place, mine: str) -> bool:
             fsops.remove(jar.log(place.name))
             return fsops.move(jar.path(place), jar.cleaned(place.name))
         return False
-    moved = _or_leave(leave, move)
+    moved = reservation.use(leave, move)
     if not moved:
         leave()
     return moved
@@ -202,7 +206,7 @@ def _taken_out(jar: Jar, place: Place, mine: str, act: Callable[[], Place | None
 
     def leave() -> None:
         reservation.leave_taken(jar, place.name, mine)
-    moved = _or_leave(leave, lambda: act() if _is_job(jar, place) else None)
+    moved = reservation.use(leave, lambda: act() if _is_job(jar, place) else None)
     leave()
     return moved
 
@@ -216,7 +220,8 @@ def _from_limbo(jar: Jar, event: str, name: str, state: str, category: str | Non
 
 
 def _into_queue(jar: Jar, event: str, place: Place, state: str, mine: str, *, name: str | None = None,
-                category: str | None | bool = False, before: Callable[[str], None] = _nothing) -> Place | None:
+                category: str | None | bool = False, before: Callable[[str], None] = _nothing,
+                is_kept: bool = False) -> Place | None:
     states.require(event, place.state, state)
     category = place.category if category is False else category
     directory = jar.queue(state, category)
@@ -229,40 +234,41 @@ def _into_queue(jar: Jar, event: str, place: Place, state: str, mine: str, *, na
     except OSError:
         leave()
         raise
-    return _under_reservation(jar, place, Place(state, category, held), leave)
+    return _under_reservation(jar, place, Place(state, category, held), mine, leave, is_kept)
 
 
 def _into_failed(jar: Jar, event: str, place: Place, mine: str) -> Place | None:
     states.require(event, place.state, states.FAILED)
     # completed/ arbitrates for failed/ too, so that a name is never in both for two different jobs.
     held = reservation.hold_final(jar, place.name, mine, bad=False, output=False, detour=_nothing)
-    return _under_reservation(jar, place, Place(states.FAILED, None, held),
+    return _under_reservation(jar, place, Place(states.FAILED, None, held), mine,
                               lambda: reservation.leave_final(jar, held, mine))
 
 
-def _under_reservation(jar: Jar, place: Place, target: Place, leave: Callable[[], None]) -> Place | None:
-    moved = _or_leave(leave, lambda: _moved(jar, place, target))
+def _under_reservation(jar: Jar, place: Place, target: Place, mine: str, leave: Callable[[], None],
+                       is_kept: bool = False) -> Place | None:
+    move = _moved_from_editor if place.state == states.HELD and jobname.unedited(place.name) else _moved
+    moved = reservation.use(leave, lambda: move(jar, place, target, mine))
+    if not (moved and is_kept):
+        leave()
+    return moved
+
+
+def _moved_from_editor(jar: Jar, place: Place, target: Place, mine: str) -> Place | None:
+    """As `_moved`, of a job that somebody has, or had, in held/ to change its contents; None if he has it still."""
+    directory = jar.directory(states.HELD, place.category)
+    # RACE: he is about to rename the changed copy over it, which would be a second job if this one were gone.
+    if not fsops.link(mine, os.path.join(directory, layout.dot_name(place.name))):
+        return None
+
+    def leave() -> None:
+        reservation.leave_queue(directory, place.name, mine, jar)
+    moved = reservation.use(leave, lambda: _moved(jar, place, target, mine))
     leave()
     return moved
 
 
-def _or_leave(leave: Callable[[], None], act: Callable[[], object]) -> object:
-    """`act()`, which moves something under a reservation; when it is refused, `leave()` withdraws that."""
-    # RACE: when Fenced comes out, whoever has taken the job over goes on under the same text: it is theirs to withdraw.
-    try:
-        return act()
-    except UsageError:
-        leave()
-        raise
-    except OSError as error:
-        # NFS: a rename that was not refused may come late, and overwrite what has taken the name meanwhile: so the name
-        # stays held, for the same text to try again, or for recovery when this process is dead.
-        if error.errno in REFUSALS:
-            leave()
-        raise
-
-
-def _moved(jar: Jar, source: Place, target: Place) -> Place | None:
+def _moved(jar: Jar, source: Place, target: Place, _: str = "") -> Place | None:
     return target if fsops.move(jar.path(source), jar.path(target)) else None
 
 

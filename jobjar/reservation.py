@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from jobjar import fslook, fsops, jobname, layout
+from jobjar.errors import REFUSALS, UsageError
 from jobjar.layout import Jar
 
 PREFIX = "reserved:"
@@ -100,6 +101,22 @@ def _is_taken(jar: Jar, name: str, bad: bool, log_matters: bool) -> bool:
         if not stat.S_ISLNK(found.st_mode) or not bad:
             return True
     return log_matters and fslook.is_there(jar.logs, name)
+
+
+def use(leave: Callable[[], None], act: Callable[[], object]) -> object:
+    """`act()`, which moves something under a reservation; when it is refused, `leave()` withdraws that."""
+    # RACE: when Fenced comes out, whoever has taken the job over goes on under the same text: it is theirs to withdraw.
+    try:
+        return act()
+    except UsageError:
+        leave()
+        raise
+    except OSError as error:
+        # NFS: a rename that was not refused may come late, and overwrite what has taken the name meanwhile: so the name
+        # stays held, for the same text to try again, or for recovery when this process is dead.
+        if error.errno in REFUSALS:
+            leave()
+        raise
 
 
 def withdraw(jar: Jar, path: str, mine: str) -> bool:

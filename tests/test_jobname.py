@@ -1,5 +1,7 @@
 """What a file name says."""
 
+import os
+
 import pytest
 
 from jobjar import jobname
@@ -91,3 +93,20 @@ def test_a_bad_category_is_refused_with_a_sentence(word):
 def test_good_words_are_given_back():
     assert jobname.check_id("test_run.2") == "test_run.2"
     assert jobname.check_category("AMD_OPTERON") == "AMD_OPTERON"
+
+
+@pytest.mark.parametrize("name, edited", [
+    ("a.5", "a~edit.5"), ("run.sh", "run.sh~edit.0"), ("a~2.-3", "a~2~edit.-3"), ("a_7.0", "a_7~edit.0")])
+def test_a_job_that_is_edited_has_a_name_that_says_so_and_the_one_before(name, edited):
+    assert jobname.edited(name) == edited
+    assert jobname.split(jobname.unedited(edited)) == jobname.split(name)
+    assert jobname.unedited(jobname.next_name(edited)) == jobname.unedited(edited)
+
+
+@pytest.mark.parametrize("name", ["a.5", "~edit.5", "a~editor.5", "a~edit~x.5", "edit.5", "a~2.5"])
+def test_other_names_are_no_edited_jobs(name):
+    assert jobname.unedited(name) is None
+
+
+def test_the_name_of_an_edited_job_is_not_too_long():
+    assert len(os.fsencode(jobname.edited("é" * 127 + ".5"))) <= jobname.NAME_MAX

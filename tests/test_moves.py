@@ -251,3 +251,35 @@ def test_a_retried_job_says_that_it_has_failed_until_its_move_is_on_the_disk(jar
     os.symlink(layout.failed_link("a.0"), os.path.join(jar.failed, "a.0"))
     trace = faults.count(lambda: moves.retry(jar, PLACES[states.COMPLETED], MINE, "C", "once"), jar.home)
     assert _at(trace, f"fsync {jar.unclaimed}/C") < _at(trace, f"os.remove {jar.failed}/a.0")
+
+
+EDITED = Place(states.HELD, "C", "a~edit.0")
+
+
+@pytest.mark.parametrize("move", [
+    lambda jar: moves.release(jar, EDITED, MINE), lambda jar: moves.cancel(jar, EDITED, MINE),
+    lambda jar: moves.alter(jar, EDITED, MINE, "a~edit.7", "C"),
+    lambda jar: moves.alter(jar, EDITED, MINE, "a~edit.0", "D")])
+def test_a_job_that_somebody_edits_is_moved_by_nobody_else(jar, move):
+    jars.put(jar, EDITED)
+    os.symlink(reservation.text("snow.2", "other-1"), f"{jar.held}/C/.a~edit.0")
+    before = _texts(jar)
+    assert move(jar) is None
+    assert _texts(jar) == before
+    os.remove(f"{jar.held}/C/.a~edit.0")
+    assert move(jar) is not None
+
+
+def test_who_edits_a_job_keeps_its_name_until_he_has_put_it_back(jar):
+    jars.put(jar, PLACES[states.UNCLAIMED])
+    place = moves.hold(jar, PLACES[states.UNCLAIMED], MINE, "a~edit.0", is_kept=True)
+    assert place == EDITED and os.readlink(f"{jar.held}/C/.a~edit.0") == MINE
+    assert moves.release(jar, place, MINE, name="a.0") == PLACES[states.UNCLAIMED]
+    assert os.listdir(f"{jar.held}/C") == []
+
+
+def test_of_two_who_want_to_edit_a_job_the_second_leaves_no_trace(jar):
+    for state in (states.UNCLAIMED, states.HELD):
+        jar.queue(state, "C")
+    assert moves.hold(jar, PLACES[states.UNCLAIMED], MINE, "a~edit.0", is_kept=True) is None
+    assert os.listdir(f"{jar.held}/C") == []

@@ -77,6 +77,7 @@ def _claim(jar, place):
 
 
 UNCLAIMED, HELD, WAITING = (Place(state, "C1", "a.0") for state in states.QUEUES)
+EDITED = Place(states.HELD, "C1", "a~edit.0")
 CLAIMED, COMPLETED, FAILED = Place(states.CLAIMS, "C1", "a.0"), Place("completed", None, "a.0"), Place("failed", None, "a.0")
 LIMBO, WAITING_FRESH = Place(states.LIMBO, None, FRESH), Place(states.WAITING, "C1", FRESH)
 
@@ -91,6 +92,14 @@ SCENARIOS = {
     "release to wait": Scenario("release", HELD, lambda jar, place: moves.release(jar, place, MINE, states.WAITING)),
     "alter the priority": Scenario("alter", UNCLAIMED, lambda jar, place: moves.alter(jar, place, MINE, "a.7", "C1")),
     "alter the category": Scenario("alter", HELD, lambda jar, place: moves.alter(jar, place, MINE, "a.0", "C2")),
+    "take to edit": Scenario("hold", UNCLAIMED, lambda jar, place: moves.hold(jar, place, MINE, "a~edit.0", True)),
+    "take what is held to edit": Scenario("alter", HELD, lambda jar, place: moves.alter(
+        jar, place, MINE, "a~edit.0", "C1", True)),
+    "release what an editor had": Scenario("release", EDITED, lambda jar, place: moves.release(
+        jar, place, MINE, name="a.0")),
+    "put back what an editor had": Scenario("alter", EDITED, lambda jar, place: moves.alter(
+        jar, place, MINE, "a.0", "C1")),
+    "cancel what an editor had": Scenario("cancel", EDITED, lambda jar, place: moves.cancel(jar, place, MINE)),
     "ready": Scenario("ready", WAITING_FRESH, lambda jar, place: moves.ready(jar, place)),
     "doom": Scenario("doom", WAITING_FRESH, lambda jar, place: moves.doom(jar, place)),
     "cancel": Scenario("cancel", UNCLAIMED, lambda jar, place: moves.cancel(jar, place, MINE)),
