@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from jobjar import census, fslook, jobname, notes, parameters
 from jobjar.errors import NoSuchJob, UsageError
+from jobjar.jobname import array_task as task
 from jobjar.layout import Jar, Place
 from jobjar.states import CLAIMS, COMPLETED, FAILED, HELD, QUEUES, UNCLAIMED, WAITING
 
@@ -102,16 +103,6 @@ def stem(name: str) -> str:
     return jobname.split(name)[0].partition("~")[0]
 
 
-def task(name: str) -> tuple[str, int] | None:
-    """(the array's id, index) of a name of our own making that may be an array's task; None of others.
-
-    That of one job can end like one, but the tasks of an array share a number, which no other job has.
-    """
-    base, _, index = stem(name).rpartition("_")
-    is_index = index.isascii() and index.isdigit() and len(index) < 10 and (index == "0" or index[0] != "0")
-    return (base, int(index)) if is_index and jobname.number(base + ".") else None
-
-
 def _find(listing: Listing, word: str, wanted: tuple[str, ...]) -> list[Place]:
     """What the word means, as far as one look shows; empty when nothing."""
     if word == LAST:
@@ -122,7 +113,8 @@ def _find(listing: Listing, word: str, wanted: tuple[str, ...]) -> list[Place]:
     for rule in (_is_called, _is_task, _has_number, _contains):
         found = [place for place in _near(listing, array, wanted) if rule(place, array)]
         if indices is not None:
-            found = [place for place in found if (of := task(place.name)) and any(of[1] in part for part in indices)]
+            tasks = ((place, task(place.name)) for place in found)
+            found = [place for place, which in tasks if which and any(which[1] in part for part in indices)]
         if found:
             return _one(word, _settled(listing.jar, found))
     if any(c in word for c in "*?["):
@@ -185,7 +177,8 @@ def _is_called(place: Place, word: str) -> bool:
 
 def _is_task(place: Place, word: str) -> bool:
     # Of 100,000 names only those that can be it are taken apart.
-    return place.name.startswith(word) and (which := task(place.name)) is not None and which[0] == stem(word)
+    which = task(place.name) if place.name.startswith(word) else None
+    return which is not None and which[0] == stem(word)
 
 
 def _has_number(place: Place, word: str) -> bool:
@@ -237,12 +230,12 @@ def _settled(jar: Jar, found: list[Place]) -> list[Place]:
     groups: dict[str, list[Place]] = {}
     for place in found:
         groups.setdefault(stem(place.name), []).append(place)
-    settled = [place for group in groups.values() for place in (_distinct(jar, group) if len(group) > 1 else group)]
+    settled = [place for group in groups.values() for place in (distinct(jar, group) if len(group) > 1 else group)]
     return sorted(settled, key=_age)
 
 
-def _distinct(jar: Jar, group: list[Place]) -> list[Place]:
-    """Those of the places that hold different files now; the last when none holds any."""
+def distinct(jar: Jar, group: list[Place]) -> list[Place]:
+    """Those of the places, in the order of a job's life, that hold different files now; the last when none does."""
     files: dict[tuple[int, int], Place] = {}
     for place in group:
         found = fslook.status(*os.path.split(jar.path(place)))
