@@ -89,6 +89,14 @@ def login(name: str) -> str | None:
     return name[16:at - 1] if at else None
 
 
+def word(base: str) -> str | None:
+    """The word that was put into the id `base` by -i, or the whole of an id that we did not make."""
+    at = _digits_at(base + ".")
+    if not at:
+        return base
+    return base[at + 10:].partition("~")[0] if base[at + 9:at + 10] == "-" else None
+
+
 def _digits_at(name: str) -> int:
     """Where N begins in a name that we made; 0 in all others."""
     if len(name) < 27 or name[8] != "-" or name[15] != "-" or not (name[:8] + name[9:15]).isdigit():

@@ -231,7 +231,7 @@ def _settled(jar: Jar, found: list[Place]) -> list[Place]:
     for place in found:
         groups.setdefault(stem(place.name), []).append(place)
     settled = [place for group in groups.values() for place in (distinct(jar, group) if len(group) > 1 else group)]
-    return sorted(settled, key=_age)
+    return sorted(settled, key=age)
 
 
 def distinct(jar: Jar, group: list[Place]) -> list[Place]:
@@ -245,6 +245,7 @@ def distinct(jar: Jar, group: list[Place]) -> list[Place]:
     return list(files.values()) or group[-1:]
 
 
-def _age(place: Place) -> tuple[str, int, str]:
+def age(place: Place) -> tuple[str, int, str]:
+    """What sorts jobs by age, tasks by index, and names made by hand by name."""
     which = task(place.name)
     return jobname.number(place.name) or "", which[1] if which else 0, place.name
