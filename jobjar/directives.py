@@ -5,6 +5,8 @@ values can be written as JSON. In a file the request stands in the lines that be
 and empty lines at its top; a later line counts for more than an earlier one.
 """
 
+import os
+
 from jobjar import jobname, moments, parameters, words
 from jobjar.errors import UsageError
 
@@ -215,12 +217,31 @@ def keywords(given: dict[str, object]) -> Request:
             known = ", ".join(key for key, option in BY_KEY.items() if option.kind != OWN)
             raise UsageError(f"a job has no {key!r}: besides a command or a file it may have {known}")
         if option.is_flag:
+            if value not in (True, False, None):
+                raise UsageError(f"{key}={value!r} is neither True nor False: write one of them")
             if value:
                 request[key] = True
         elif value is not None:
             for one in value if isinstance(value, (list, tuple)) and option.many else [value]:
-                put(request, option, one if isinstance(one, str) else option.show(one))
+                put(request, option, _text(option, one))
     return request
+
+
+def _text(option: Option, value: object) -> str:
+    """What somebody would type for a value."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    if isinstance(value, (list, tuple, range)):
+        return parameters.show_list(value)
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return option.show(value)
+    except (ValueError, OverflowError, OSError):
+        # Not a number, or one beyond what the calendar or the memory has.
+        pass
+    raise UsageError(f"{option.key}={value!r} will not do: give it as a text, as on the command line")
 
 
 def merged(request: Request, more: Request) -> Request:

@@ -3,16 +3,19 @@
 Pure but for the time zone of this process: without a Z behind them, times are local.
 """
 
+import math
 import time
 
 from jobjar import parameters
 from jobjar.errors import UsageError
 
+NOW, TODAY, TOMORROW = "now", "today", "tomorrow"
+
 
 def parse(text: str) -> float | str:
     """A time in s since the epoch; of one that depends on when it is said ("now+2h", "18:00"), the text itself."""
-    resolve(text, 0.0)
-    return text if _is_relative(text) else resolve(text, 0.0)
+    moment = resolve(text, 0.0)
+    return text if _is_relative(text) else moment
 
 
 def is_relative(value: float | str) -> bool:
@@ -21,52 +24,57 @@ def is_relative(value: float | str) -> bool:
 
 
 def _is_relative(text: str) -> bool:
-    return text.startswith(("now", "tomorrow", "today")) or "-" not in text
+    return text.startswith((NOW, TODAY, TOMORROW)) or "-" not in text
 
 
 def resolve(value: float | str, now: float) -> float:
     """The time, in s since the epoch, that `parse` had given as a number or a text, said at `now`."""
     if not isinstance(value, str):
         return float(value)
-    if value == "now":
+    if value == NOW:
         return now
-    if value.startswith("now+"):
-        # As the field has it: "now+2hours" is not taken, and a bare number would be seconds to some.
-        return now + parameters.limit(value[4:])
-    day, _, hour = value.rpartition("T") if "T" in value else value.rpartition(" ")
-    if value in ("tomorrow", "today") or not hour:
-        day, hour = value, "00:00"
+    if value.startswith(NOW + "+"):
+        # As the field has it, save that a bare number is refused: it would be seconds to some and minutes to others.
+        return now + parameters.limit(value[len(NOW) + 1:])
     if _is_relative(value):
-        return _next(day, hour, now, value)
+        return _next(value, now)
     return _absolute(value)
 
 
-def _next(day: str, hour: str, now: float, text: str) -> float:
-    """The next time that it is `hour`, of today or tomorrow when the text says so."""
-    if day not in ("", "today", "tomorrow"):
+def _next(text: str, now: float) -> float:
+    """The next time that it is the hour in `text`; or that hour of today or tomorrow, midnight when there is none."""
+    if text in (TODAY, TOMORROW):
+        day, hour = text, "00:00"
+    else:
+        day, _, hour = text.rpartition("T") if "T" in text else text.rpartition(" ")
+    if day not in ("", TODAY, TOMORROW):
         raise _no_moment(text)
-    today = time.localtime(now)
     clock = _time(hour, text)
-    found = _local(*today[:3], *clock)
-    if day == "tomorrow" or not day and found <= now:
-        found = _local(today[0], today[1], today[2] + 1, *clock)
-    return found
+    date = time.localtime(now)[:3]
+    following = time.localtime(_local(*date, 12, 0, 0)[-1] + 86400)[:3]
+    if day:
+        return _local(*(date if day == TODAY else following), *clock)[0]
+    # When the clocks go back an hour comes twice, and the first may be over.
+    return next(moment for moment in (*_local(*date, *clock), *_local(*following, *clock)) if moment > now)
 
 
 def _absolute(text: str) -> float:
     is_utc = text.endswith("Z")
-    date, _, hour = text.removesuffix("Z").replace(" ", "T").partition("T")
+    date, mark, hour = text.removesuffix("Z").replace(" ", "T").partition("T")
     numbers = date.split("-")
     if len(numbers) != 3 or not all(n.isascii() and n.isdigit() and len(n) < 5 for n in numbers):
         raise _no_moment(text)
-    year, month, day = map(int, numbers)
-    clock = _time(hour or "00:00", text)
-    if not (1970 <= year <= 2999 and 1 <= month <= 12 and 1 <= day <= 31):
+    clock = _time(hour if mark else "00:00", text)
+    # Here alone, for few jobs wait for a time.
+    import datetime
+    try:
+        moment = datetime.datetime(*map(int, numbers), *clock, tzinfo=datetime.timezone.utc)
+    except ValueError:
+        # There is no 30th of February.
+        raise _no_moment(text) from None
+    if not 1970 <= moment.year <= 2999:
         raise _no_moment(text)
-    if is_utc:
-        import calendar
-        return float(calendar.timegm((year, month, day, *clock)))
-    return _local(year, month, day, *clock)
+    return moment.timestamp() if is_utc else _local(*map(int, numbers), *clock)[0]
 
 
 def _time(text: str, whole: str) -> tuple[int, int, int]:
@@ -74,13 +82,18 @@ def _time(text: str, whole: str) -> tuple[int, int, int]:
     if len(parts) not in (2, 3) or not all(n.isascii() and n.isdigit() and len(n) <= 2 for n in parts):
         raise _no_moment(whole)
     hour, minute, second = (*map(int, parts), 0)[:3]
-    if hour > 23 or minute > 59 or second > 60:
+    if hour > 23 or minute > 59 or second > 59:
         raise _no_moment(whole)
     return hour, minute, second
 
 
-def _local(year: int, month: int, day: int, hour: int, minute: int, second: int) -> float:
-    return time.mktime((year, month, day, hour, minute, second, 0, 0, -1))
+def _local(*numbers: int) -> list[float]:
+    """When it is that here, the first time first; of an hour that is left out, when the clocks go forward, an hour
+    later.
+    """
+    found = {time.mktime((*numbers, 0, 0, is_summer)) for is_summer in (0, 1)}
+    told = sorted(moment for moment in found if time.localtime(moment)[:6] == numbers)
+    return told or [max(found)]
 
 
 def _no_moment(text: str) -> UsageError:
@@ -88,5 +101,7 @@ def _no_moment(text: str) -> UsageError:
 
 
 def show(value: float | str) -> str:
-    """A time as `parse` reads it, whatever the time zone of the reader."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(value)) if isinstance(value, (int, float)) else str(value)
+    """A time as `parse` reads it, whatever the time zone of the reader; whole seconds, never too early."""
+    if isinstance(value, str):
+        return value
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(math.ceil(value)))

@@ -52,16 +52,21 @@ def cpus(text: str) -> float:
 
 def show_number(value: float) -> str:
     """A number without needless digits."""
-    return f"{value:g}"
+    return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
 def limit(text: str) -> float:
     """A duration above 0, in s: with units (90m, 1h30m), or as the field writes it ([D-]HH:MM:SS, MM:SS, D-HH)."""
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.replace(".", "", 1).isdigit():
         raise UsageError(f"{text!r} would be minutes to some and seconds to others: write {text}m or {text}s")
-    seconds = _clock(text) if ":" in text or "-" in text else quantities.parse_duration(text)
+    try:
+        seconds = _clock(text) if ":" in text or "-" in text else quantities.parse_duration(text)
+    except UsageError:
+        # It would advise to write plain seconds.
+        seconds = 0.0
     if not 0 < seconds <= quantities.DURATION_MAX:
-        raise UsageError(f"{text!r} is no time at all, or too long: write a duration such as 90m")
+        raise UsageError(f"{text!r} is no duration above 0 and below a hundred years: write it as 90m, 1h30m, HH:MM:SS"
+                         " or D-HH:MM:SS")
     return seconds
 
 
@@ -71,7 +76,7 @@ def _clock(text: str) -> float:
     numbers = [*([days] if dash else []), *parts]
     if len(parts) > 3 or not dash and len(parts) < 2 or not all(n.isascii() and n.isdigit() and len(n) < 7
                                                                 for n in numbers):
-        raise UsageError(f"{text!r} is not a duration: write 90m, 1h30m, HH:MM:SS or D-HH:MM:SS")
+        return 0.0
     # As the field has it: with days, what is missing are the seconds and the minutes; else the hours.
     full = parts + ["0"] * (3 - len(parts)) if dash else ["0"] * (3 - len(parts)) + parts
     hours, minutes, seconds = map(int, full)
@@ -84,20 +89,22 @@ def show_duration(value: float) -> str:
 
 
 def size(text: str) -> int:
-    """A size above 0, in bytes, with its unit."""
+    """A size above 0, in bytes, with its unit; whole kilobytes."""
     if text.isascii() and text.isdigit():
         raise UsageError(f"{text!r} would be megabytes to some and bytes to others: write {text}M, or {text}K, {text}G")
-    number = quantities.parse_size(text)
-    if not number:
-        raise UsageError(f"{text!r} is nothing: write a size such as 500M or 3G")
-    return number
+    try:
+        # What cannot be said in kilobytes could not be written again as it was.
+        kilobytes = -(-quantities.parse_size(text) // 1024)
+    except UsageError:
+        kilobytes = 0
+    if not 0 < kilobytes * 1024 <= quantities.SIZE_MAX:
+        raise UsageError(f"{text!r} is no size above 0 that memory or a disk may have: write it as 500M, 1.5G or 100K")
+    return kilobytes * 1024
 
 
 def show_size(value: int) -> str:
-    """A size as `size` reads it."""
-    text = quantities.format_size(int(value))
-    # A number of bytes that is no whole number of a unit has to be said in one; rounded up, never down.
-    return text if not text.isdigit() else f"{-(-int(value) // 1024)}K"
+    """A size as `size` reads it; rounded up to kilobytes."""
+    return quantities.format_size(-(-int(value) // 1024) * 1024)
 
 
 def signal(text: str) -> str:
@@ -146,7 +153,7 @@ def variable(text: str) -> str:
 
 def path(text: str) -> str:
     """A path, relative ones too."""
-    if not text or "\0" in text or "\n" in text:
+    if not text or "\0" in text:
         raise UsageError(f"{text!r} cannot be a path: name a file or directory")
     return text
 
@@ -178,7 +185,7 @@ def codes(text: str) -> list[int]:
 
 def show_list(value: list) -> str:
     """A list with commas."""
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple, range)) else str(value)
 
 
 def umask(text: str) -> int:

@@ -1,7 +1,8 @@
 """Words on one line: how a #JJ line is taken apart, and how a word is written so that it comes back unchanged.
 
-Pure. Blanks separate words. In '…' everything stands for itself; in "…", and outside of quotation marks, a backslash
-makes the next character plain, and inside "…" \\n, \\t and \\xNN are a newline, a tab and a byte.
+Pure. Blanks separate words; one that begins with # ends the line, for what follows is for people. In '…' everything
+stands for itself; in "…", and outside of quotation marks, a backslash makes the next character plain, and inside "…"
+\\n, \\t and \\xNN are a newline, a tab and a byte.
 """
 
 from jobjar.errors import UsageError
@@ -14,7 +15,7 @@ _NAMES = {character: name for name, character in _NAMED.items()}
 def quote(word: str) -> str:
     """`word` as `split` reads it back, on one line whatever it contains."""
     # An empty word has to be visible.
-    return word if word and _PLAIN.issuperset(word) else '"' + "".join(map(_escaped, word)) + '"'
+    return word if word and word[0] != "#" and _PLAIN.issuperset(word) else '"' + "".join(map(_escaped, word)) + '"'
 
 
 def _escaped(character: str) -> str:
@@ -35,7 +36,7 @@ def split(line: str) -> list[str]:
     while True:
         while at < len(line) and line[at] in " \t\r":
             at += 1
-        if at == len(line):
+        if at == len(line) or line[at] == "#":
             return words
         word, at = _word(line, at)
         words.append(word)
