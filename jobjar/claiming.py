@@ -242,6 +242,13 @@ def vet(path: str, trusted: frozenset[int], server_now: float) -> Vetted:
         return Vetted(REFUSE, why=f"its #JJ lines will not do: {error}")
 
 
+def request(path: str) -> directives.Request | None:
+    """What the job at `path` asks for; None when there is no file that can be opened. UsageError: its #JJ lines will
+    not do."""
+    found, head = look_into(path)
+    return settling.claimed(head) if found is not None and stat.S_ISREG(found.st_mode) else None
+
+
 def look_into(path: str) -> tuple[os.stat_result | None, bytes]:
     """The status of a job's file, None of what cannot be opened, and the beginning in which its request may stand."""
     for how in (os.O_RDONLY, os.O_PATH):

@@ -61,17 +61,24 @@ def alter(jar: Jar, place: Place, mine: str, name: str, category: str | None, is
     return _into_queue(jar, "alter", place, place.state, mine, name=name, category=category, is_kept=is_kept)
 
 
-def ready(jar: Jar, place: Place) -> Place | None:
-    """waiting/ → unclaimed/. One bare rename of a name of our own making: the rename decides who released it."""
+def ready(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
+    """waiting/ → unclaimed/. The rename decides who released it; one bare rename for a name of our own making.
+
+    `before(name)` hears the new name of a job whose name was made by hand.
+    """
     states.require("ready", place.state, states.UNCLAIMED)
+    if not jobname.number(place.name):
+        return _into_queue(jar, "ready", place, states.UNCLAIMED, mine, before=before)
     # A releaser that died between a reservation and its rename once let a job be released twice.
     jar.queue(states.UNCLAIMED, place.category)
     return _moved(jar, place, Place(states.UNCLAIMED, place.category, place.name))
 
 
-def doom(jar: Jar, place: Place) -> Place | None:
-    """waiting/ → failed/. One bare rename, as `ready`."""
+def doom(jar: Jar, place: Place, mine: str) -> Place | None:
+    """waiting/ → failed/, as `ready`."""
     states.require("doom", place.state, states.FAILED)
+    if not jobname.number(place.name):
+        return _into_failed(jar, "doom", place, mine)
     return _moved(jar, place, Place(states.FAILED, None, place.name))
 
 

@@ -7,12 +7,19 @@ import json
 import os
 import pwd
 import time
+from collections import namedtuple
 
 from jobjar import fslook, fsops
 from jobjar.layout import Jar
 from jobjar.jobname import split
 
-ATTEMPT, DONE = "attempt", "done"
+ATTEMPT, DONE, REQUEUE, CANCEL = "attempt", "done", "requeue", "cancel"
+# What every line says by itself; the rest is the event's own.
+_COMMON = ("e", "c", "n", "t", "who")
+
+# What counts of a job: `deaths`, the ids of attempts whose worker died, and `requeues`, id → line of those that ended
+# and are repeated.
+Tally = namedtuple("Tally", "deaths requeues")
 
 
 def has(jar: Jar, name: str) -> bool:
@@ -62,11 +69,35 @@ def read(jar: Jar, name: str) -> list[dict]:
     return lines
 
 
-def open_attempts(jar: Jar, name: str, category: str | None) -> set[str]:
-    """The ids of the attempts that count for this category and name: those that no "done" has closed."""
+def tally(jar: Jar, name: str, category: str | None) -> Tally:
+    """What counts for this category and name: all that no "done" has closed."""
     lines = [line for line in read(jar, name) if (line.get("c"), line.get("n")) == (category, name)]
     closed = {a for line in lines if line.get("e") == DONE for a in line.get("closes", ())}
-    return {line["a"] for line in lines if line.get("e") == ATTEMPT and "a" in line} - closed
+    of = {event: {line["a"]: line for line in lines if line.get("e") == event and isinstance(line.get("a"), str)
+                  and line["a"] not in closed} for event in (ATTEMPT, REQUEUE)}
+    return Tally(set(of[ATTEMPT]), of[REQUEUE])
+
+
+def open_attempts(jar: Jar, name: str, category: str | None) -> set[str]:
+    """The ids of the attempts that count for this category and name because their worker died."""
+    return tally(jar, name, category).deaths
+
+
+def retries(counted: Tally) -> int:
+    """How often the job has been repeated because it had failed; what it has asked for itself is not counted."""
+    return sum(line.get("counts") is True for line in counted.requeues.values())
+
+
+def until(counted: Tally) -> float:
+    """Until when the job is to wait before it is repeated, in s since the epoch; 0.0 when it need not."""
+    return max((line["until"] for line in counted.requeues.values() if isinstance(line.get("until"), (int, float))),
+               default=0.0)
+
+
+def cancelled(jar: Jar, name: str, category: str | None, attempt: str) -> dict | None:
+    """The line by which somebody has asked for the end of this attempt of the job; None when nobody has."""
+    return next((line for line in read(jar, name) if line.get("e") == CANCEL and line.get("a") == attempt
+                 and (line.get("c"), line.get("n")) == (category, name)), None)
 
 
 def is_closed(jar: Jar, name: str, category: str | None, attempt: str) -> bool:
@@ -84,15 +115,22 @@ def count(jar: Jar, writer: str, name: str, category: str | None, attempt: str, 
 
 
 def carry(jar: Jar, writer: str, name: str, category: str | None, new_name: str) -> None:
-    """Take the attempts that count along to another name, which the job is about to get."""
-    if new_name != name:
-        for attempt in sorted(open_attempts(jar, name, category)):
-            count(jar, writer, new_name, category, attempt, f"it was {name} then")
+    """Take what counts along to another name, which the job is about to get."""
+    if new_name == name:
+        return
+    counted, there = tally(jar, name, category), tally(jar, new_name, category)
+    for attempt in sorted(counted.deaths):
+        count(jar, writer, new_name, category, attempt, f"it was {name} then")
+    for attempt, line in sorted(counted.requeues.items()):
+        if attempt not in there.requeues:
+            own = {key: value for key, value in line.items() if key not in _COMMON}
+            add(jar, writer, new_name, category, REQUEUE, **own)
 
 
 def close(jar: Jar, writer: str, name: str, category: str | None) -> None:
     """Say that the job is done: a later job of the same name starts counting anew."""
-    add(jar, writer, name, category, DONE, closes=sorted(open_attempts(jar, name, category)))
+    counted = tally(jar, name, category)
+    add(jar, writer, name, category, DONE, closes=sorted(counted.deaths | set(counted.requeues)))
 
 
 def read_lines(path: str) -> list[dict]:

@@ -100,8 +100,10 @@ SCENARIOS = {
     "put back what an editor had": Scenario("alter", EDITED, lambda jar, place: moves.alter(
         jar, place, MINE, "a.0", "C1")),
     "cancel what an editor had": Scenario("cancel", EDITED, lambda jar, place: moves.cancel(jar, place, MINE)),
-    "ready": Scenario("ready", WAITING_FRESH, lambda jar, place: moves.ready(jar, place)),
-    "doom": Scenario("doom", WAITING_FRESH, lambda jar, place: moves.doom(jar, place)),
+    "ready": Scenario("ready", WAITING_FRESH, lambda jar, place: moves.ready(jar, place, MINE)),
+    "doom": Scenario("doom", WAITING_FRESH, lambda jar, place: moves.doom(jar, place, MINE)),
+    "ready what was named by hand": Scenario("ready", WAITING, lambda jar, place: moves.ready(jar, place, MINE)),
+    "doom what was named by hand": Scenario("doom", WAITING, lambda jar, place: moves.doom(jar, place, MINE)),
     "cancel": Scenario("cancel", UNCLAIMED, lambda jar, place: moves.cancel(jar, place, MINE)),
     "cancel what is held": Scenario("cancel", HELD, lambda jar, place: moves.cancel(jar, place, MINE)),
     "claim": Scenario("claim", UNCLAIMED, _claim),

@@ -218,7 +218,7 @@ class World:
     def ready(self):
         path = self.choose("waiting")
         if path:
-            moves.ready(self.jar, self.place(path))
+            moves.ready(self.jar, self.place(path), "")
             self.model.move(path, path.replace("waiting", "unclaimed", 1))
             return path
 
@@ -228,7 +228,7 @@ class World:
             place = self.place(path)
             self.note(place, "doom")
             self.cancelled[self.model.jobs[path]] = False
-            moves.doom(self.jar, place)
+            moves.doom(self.jar, place, "")
             self.model.move(path, f"failed/{place.name}")
             return path
 

@@ -52,11 +52,11 @@ def _journal(directory, *lines):
 
 def test_1_a_releaser_that_dies_leaves_the_job_where_the_next_releases_it_under_its_own_name(jar):
     place = jars.put(jar, Place(states.WAITING, "C", FRESH), "X")
-    trace = faults.count(lambda: moves.ready(jar, place), jar.home)
+    trace = faults.count(lambda: moves.ready(jar, place, MINE), jar.home)
     os.rename(jar.path(Place(states.UNCLAIMED, "C", FRESH)), jar.path(place))
     for at in range(1, len(trace) + 1):
-        faults.strike(lambda: moves.ready(jar, place), Fault(BEFORE, at), jar.home)
-        moves.ready(jar, place)
+        faults.strike(lambda: moves.ready(jar, place, MINE), Fault(BEFORE, at), jar.home)
+        moves.ready(jar, place, MINE)
         assert _where(jar, "X") == [f"unclaimed/C/{FRESH}"]
         os.rename(jar.path(Place(states.UNCLAIMED, "C", FRESH)), jar.path(place))
     # One bare rename: there is nothing between which to die.
