@@ -1,0 +1,200 @@
+"""What a record of an ended attempt says: its fields, how they are shown, and sums of them.
+
+Pure but for the time zone of this process. A record is a line of a journal or of the archive, and anybody may have
+written it: a value of the wrong type is as if it were not there.
+"""
+
+import time
+from collections import namedtuple
+from collections.abc import Callable, Iterable
+
+from jobjar import jobname, quantities, words
+
+# What kind of value a field has: that says how it is shown.
+TEXT, COUNT, SECONDS, MOMENT, SIZE = "text", "count", "seconds", "moment", "size"
+
+Record = dict[str, object]
+# `of(record)`: the value, or None.
+Field = namedtuple("Field", "kind help of")
+# What jobs have in common: how many, how many of them ended badly, and seconds.
+Sum = namedtuple("Sum", "jobs failed elapsed totalcpu wait")
+
+# More than any time or size that can be meant.
+_MOST = 1e15
+
+
+def number(record: Record, key: str) -> int | float | None:
+    """The number that the record has there."""
+    value = record.get(key)
+    return value if type(value) in (int, float) and -_MOST < value < _MOST else None
+
+
+def string(record: Record, key: str) -> str | None:
+    """The text that the record has there."""
+    value = record.get(key)
+    return value if isinstance(value, str) else None
+
+
+def name(record: Record) -> str:
+    """The name of the job's file, as it was left."""
+    return string(record, "as") or string(record, "n") or ""
+
+
+def submitted(record: Record) -> float | None:
+    """When the job was submitted, in s since the epoch: as it was noted, else as its name says."""
+    noted = number(record, "submit")
+    return noted if noted is not None else jobname.submitted(name(record))
+
+
+def elapsed(record: Record) -> float | None:
+    """For how long it ran."""
+    # The clock may have been set while it ran.
+    return _between(number(record, "start"), number(record, "t"))
+
+
+def waited(record: Record) -> float | None:
+    """How long it was from the submission to this start."""
+    return _between(submitted(record), number(record, "start"))
+
+
+def used(record: Record) -> float | None:
+    """The processor time, user's and system's."""
+    user, system = number(record, "utime"), number(record, "stime")
+    return None if user is None or system is None else round(user + system, 4)
+
+
+def _between(begin: float | None, end: float | None) -> float | None:
+    return None if begin is None or end is None else round(max(0.0, end - begin), 3)
+
+
+def exit_code(record: Record) -> str | None:
+    """Exit status and signal as Slurm has them: "1:0", "0:9"."""
+    status, signal = number(record, "exit"), number(record, "signal")
+    return None if status is None or signal is None else f"{status}:{signal}"
+
+
+def worker(record: Record) -> str | None:
+    """The worker that ran it: its attempt's id ends in that one's pid and a count."""
+    node, pid = string(record, "node"), (string(record, "a") or "").rpartition("-")[0].rpartition(".")[2]
+    try:
+        return f"{node}.{int(pid, 16)}" if node and len(pid) < 9 else None
+    except ValueError:
+        return None
+
+
+def request(record: Record) -> str | None:
+    """What the job asked for, as a command line has it."""
+    asked = record.get("req")
+    return words.join([word for word in asked if isinstance(word, str)]) if isinstance(asked, list) else None
+
+
+def _get(key: str) -> Callable[[Record], object]:
+    return lambda record: number(record, key)
+
+
+def _text(key: str) -> Callable[[Record], object]:
+    return lambda record: string(record, key)
+
+
+def _kib(record: Record) -> int | None:
+    size = number(record, "maxrss")
+    return None if size is None else int(size * 1024)
+
+
+FIELDS: dict[str, Field] = {
+    "jobid": Field(TEXT, "the job's id", lambda record: jobname.split(name(record))[0]),
+    "name": Field(TEXT, "the name of its file, with the priority", name),
+    "priority": Field(COUNT, "its priority", lambda record: jobname.split(name(record))[1]),
+    "user": Field(TEXT, "whose file it was", _text("user")),
+    "category": Field(TEXT, "the category in which it was submitted", _text("c")),
+    "state": Field(TEXT, "how it ended, in Slurm's words", _text("state")),
+    "exitcode": Field(TEXT, "exit status and signal: 1:0, 0:9", exit_code),
+    "exit": Field(COUNT, "the exit status", _get("exit")),
+    "signal": Field(COUNT, "the signal that ended it, or 0", _get("signal")),
+    "submit": Field(MOMENT, "when it was submitted", submitted),
+    "start": Field(MOMENT, "when it was started", _get("start")),
+    "end": Field(MOMENT, "when it had ended", _get("t")),
+    "wait": Field(SECONDS, "from the submission to the start", waited),
+    "elapsed": Field(SECONDS, "from the start to the end", elapsed),
+    "usercpu": Field(SECONDS, "the processor time of its own", _get("utime")),
+    "systemcpu": Field(SECONDS, "the processor time of the kernel for it", _get("stime")),
+    "totalcpu": Field(SECONDS, "both together", used),
+    "maxrss": Field(SIZE, "the memory of its largest process", _kib),
+    "minflt": Field(COUNT, "page faults without a disk", _get("minflt")),
+    "majflt": Field(COUNT, "page faults with one", _get("majflt")),
+    "inblock": Field(COUNT, "blocks read", _get("inblock")),
+    "oublock": Field(COUNT, "blocks written", _get("oublock")),
+    "nvcsw": Field(COUNT, "times that it gave the processor away", _get("nvcsw")),
+    "nivcsw": Field(COUNT, "times that the processor was taken from it", _get("nivcsw")),
+    "node": Field(TEXT, "where it ran", _text("node")),
+    "worker": Field(TEXT, "the worker that ran it", worker),
+    "attempt": Field(TEXT, "the id of this attempt", _text("a")),
+    "tries": Field(COUNT, "how often it had been begun, with this", _get("tries")),
+    "request": Field(TEXT, "what it asked for", request),
+    "why": Field(TEXT, "why it ended so, where that was said", _text("why")),
+    "command": Field(TEXT, "the command that was submitted", _text("command")),
+}
+
+
+def value(record: Record, field: str) -> str | int | float | None:
+    """What the record says for a field of FIELDS: times in s since the epoch, durations in s, sizes in bytes."""
+    return FIELDS[field].of(record)
+
+
+def shown(record: Record, field: str) -> str | int:
+    """The value as people read it; "" when there is none."""
+    found = FIELDS[field]
+    return show(found.kind, found.of(record))
+
+
+def show(kind: str, value: object) -> str | int:
+    """A value of this kind as people read it; "" for None."""
+    if value is None:
+        return ""
+    if kind == MOMENT:
+        return moment(value)
+    if kind == SECONDS:
+        return duration(value)
+    # Of other counts, as 1.5 for an exit status, what is there is shown.
+    return size(value) if kind == SIZE else value
+
+
+def moment(value: float) -> str:
+    """A time as it is here, to the second."""
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(value))
+    except (OverflowError, ValueError, OSError):
+        return str(value)
+
+
+def duration(seconds: float) -> str:
+    """1h2m3s, 59s, 1.25s: rounded to what matters."""
+    return quantities.format_duration(round(seconds, 2) if seconds < 60 else round(seconds))
+
+
+def size(count: int) -> str:
+    """80.0M, 512.0K, 100: rounded down."""
+    for unit, worth in quantities.BYTES.items():
+        if count >= worth:
+            return f"{count * 10 // worth / 10:.1f}{unit}"
+    return str(count)
+
+
+def is_bad(record: Record) -> bool:
+    """Whether it ended other than well."""
+    return record.get("state") != "COMPLETED"
+
+
+def totals(records: Iterable[Record], field: str) -> dict[str, Sum]:
+    """For each value of `field` (user, category): what the records with it come to. None counts as "-"."""
+    key, sums = {"user": "user", "category": "c"}[field], {}
+    for record in records:
+        found = record.get(key)
+        sums.setdefault(found if isinstance(found, str) else "-", []).append(record)
+    return {which: total(sums[which]) for which in sorted(sums)}
+
+
+def total(records: list[Record]) -> Sum:
+    """What the records come to."""
+    return Sum(len(records), sum(map(is_bad, records)), *(round(sum(of(record) or 0 for record in records), 3)
+                                                          for of in (elapsed, used, waited)))
