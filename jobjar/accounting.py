@@ -8,7 +8,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable
 
-from jobjar import jobname, quantities, words
+from jobjar import directives, jobname, quantities, text, words
 
 # What kind of value a field has: that says how it is shown.
 TEXT, COUNT, SECONDS, MOMENT, SIZE = "text", "count", "seconds", "moment", "size"
@@ -85,7 +85,7 @@ def worker(record: Record) -> str | None:
 def request(record: Record) -> str | None:
     """What the job asked for, as a command line has it."""
     asked = record.get("req")
-    return words.join([word for word in asked if isinstance(word, str)]) if isinstance(asked, list) else None
+    return " ".join(words.quote(word) for word in asked if isinstance(word, str)) if isinstance(asked, list) else None
 
 
 def _get(key: str) -> Callable[[Record], object]:
@@ -156,7 +156,7 @@ def show(kind: str, value: object) -> str | int:
     if kind == SECONDS:
         return duration(value)
     # Of other counts, as 1.5 for an exit status, what is there is shown.
-    return size(value) if kind == SIZE else value
+    return text.size(value) if kind == SIZE else value
 
 
 def moment(value: float) -> str:
@@ -172,12 +172,14 @@ def duration(seconds: float) -> str:
     return quantities.format_duration(round(seconds, 2) if seconds < 60 else round(seconds))
 
 
-def size(count: int) -> str:
-    """80.0M, 512.0K, 100: rounded down."""
-    for unit, worth in quantities.BYTES.items():
-        if count >= worth:
-            return f"{count * 10 // worth / 10:.1f}{unit}"
-    return str(count)
+def command(head: bytes) -> str | None:
+    """The command line of a script that submit_job has made, of which `head` is the beginning; None of other files."""
+    if not head.startswith(b"#!/bin/sh -f\n"):
+        return None
+    line, newline, rest = head[len(directives.block(head)):].partition(b"\n")
+    # The entries of an array stand behind it, in comments.
+    is_one = newline and all(more.startswith(b"#") for more in rest.split(b"\n") if more)
+    return line.decode("utf-8", "surrogateescape") if is_one else None
 
 
 def is_bad(record: Record) -> bool:

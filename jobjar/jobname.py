@@ -83,6 +83,17 @@ def number(name: str) -> str | None:
     return name[:8] + name[9:15] + name[at:at + 9] if at else None
 
 
+def submitted(name: str) -> float | None:
+    """When a job was submitted, in s since the epoch, as a name that we made says it; None of others."""
+    at = _digits_at(name)
+    if not at:
+        return None
+    import calendar
+    day, clock = name[:8], name[9:15]
+    fields = (int(day[:4]), int(day[4:6]), int(day[6:]), int(clock[:2]), int(clock[2:4]), int(clock[4:]))
+    return calendar.timegm(fields) + int(name[at:at + 6]) / 1e6
+
+
 def login(name: str) -> str | None:
     """Who submitted it, as far as a name that we made says it; None of others."""
     at = _digits_at(name)

@@ -1,0 +1,102 @@
+"""Records of what has ended, as people and programs read them: tables, one JSON document, CSV, sums."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+
+from jobjar import accounting, formats, history, moments, text
+from jobjar.accounting import FIELDS, MOMENT, SECONDS, Record, Sum
+from jobjar.layout import Jar
+
+COLUMNS = ("jobid", "user", "category", "state", "exitcode", "end", "wait", "elapsed", "totalcpu", "maxrss", "node",
+           "command")
+_SUMS = {"jobs": None, "failed": None, "elapsed": SECONDS, "totalcpu": SECONDS, "wait": SECONDS}
+
+
+def table(jar: Jar, records: list[Record], columns: Iterable[str]) -> str:
+    """A line for each record, under headings; a column that is empty everywhere is left out."""
+    fields = list(columns)
+    rows = [tuple(accounting.shown(_complete(jar, record, fields), field) for field in fields) for record in records]
+    return text.table(rows, tuple(field.upper() for field in fields)) if rows else ""
+
+
+def lines(jar: Jar, records: list[Record], pattern: str) -> Iterator[str]:
+    """A text for each record, as the %field pattern says."""
+    make = formats.compiled(pattern)
+    return (make(_complete(jar, record, pattern)) for record in records)
+
+
+def _complete(jar: Jar, record: Record, asked: object) -> Record:
+    # Most files are not opened for nothing.
+    if "command" in asked:
+        history.command(jar, record)
+    return record
+
+
+def document(jar: Jar, records: list[Record], columns: Iterable[str] | None) -> Iterator[str]:
+    """One JSON document, in pieces; times are seconds since the epoch, durations seconds, sizes bytes."""
+    fields = list(columns or FIELDS)
+    yield f'{{"home": {json.dumps(jar.home)}, "records": ['
+    mark = "\n "
+    for record in records:
+        yield mark + json.dumps({field: accounting.value(_complete(jar, record, fields), field) for field in fields})
+        mark = ",\n "
+    yield "]}\n"
+
+
+def comma_separated(jar: Jar, records: list[Record], columns: Iterable[str] | None) -> Iterator[str]:
+    """A heading and a line for each record; the times are UTC as 2026-12-24T18:00:00Z, all else as in JSON."""
+    fields = list(columns or FIELDS)
+    yield _row(fields)
+    for record in records:
+        _complete(jar, record, fields)
+        yield _row([_cell(field, accounting.value(record, field)) for field in fields])
+
+
+def _cell(field: str, value: object) -> object:
+    if isinstance(value, str):
+        # Bytes that are no UTF-8 could not be printed.
+        return value.encode("utf-8", "backslashreplace").decode()
+    if FIELDS[field].kind != MOMENT or value is None:
+        return value
+    try:
+        return moments.show(value)
+    except (OverflowError, ValueError, OSError):
+        return value
+
+
+def _row(cells: list[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+def sums_table(records: list[Record]) -> str:
+    """What the records come to, for each user and for each category."""
+    parts = []
+    for field in ("user", "category"):
+        rows = [(which, *_shown(found)) for which, found in accounting.totals(records, field).items()]
+        parts.append(text.columns([(field.upper(), *map(str.upper, _SUMS)), *rows, ("all",
+                                                                                    *_shown(accounting.total(records)))]))
+    return "\n".join(parts)
+
+
+def _shown(found: Sum) -> list[object]:
+    return [value if kind is None else accounting.show(kind, value)
+            for kind, value in zip(_SUMS.values(), found)]
+
+
+def sums_document(jar: Jar, records: list[Record]) -> str:
+    """As `sums_table`, for JSON."""
+    return json.dumps({"home": jar.home, **{field: {which: found._asdict() for which, found
+                                                    in accounting.totals(records, field).items()}
+                                            for field in ("user", "category")},
+                       "all": accounting.total(records)._asdict()}, indent=1) + "\n"
+
+
+def sums_comma_separated(records: list[Record]) -> str:
+    """As `sums_table`, as CSV."""
+    rows = [[field, _cell("user", which), *found] for field in ("user", "category")
+            for which, found in accounting.totals(records, field).items()]
+    return "".join(map(_row, [["of", "which", *_SUMS], *rows, ["all", "", *accounting.total(records)]]))

@@ -1,0 +1,195 @@
+"""What has ended: the records of journals and archive, chosen and in their order.
+
+Of 100,000 lines few are wanted, and to parse one costs ten times as much as to look at its beginning. So lines are
+chosen by their bytes as far as that is sound, and only what is left is parsed.
+"""
+
+import json
+import os
+import re
+import stat
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Iterator
+
+from jobjar import accounting, archive, notes
+from jobjar.accounting import Record
+from jobjar.journal import END, REQUEUE, TARGET
+from jobjar.layout import Jar
+
+# What is wanted. `named(name)`: whether a job of this name is meant; `grep`: what must be found in name or command;
+# `since`, `until`: bounds of the time of the end; `attempts`: those too that were repeated; `limit`: so many of the
+# newest. None: whatever it is.
+Wanted = namedtuple("Wanted", "user states named grep since until category node attempts limit",
+                    defaults=(None,) * 8 + (False, None))
+
+# How a line begins that was written by these programs. A line that begins otherwise may say the same, and is parsed.
+_HEAD = re.compile(rb'\{"e": "(end|requeue|job)", "a": (null|"[^"\\]*"), "c": (null|"[^"\\]*"), "n": "([^"\\]*)",'
+                   rb' "t": ([0-9.]+)[,}]')
+# A longer command is not shown.
+HEAD = 2**16
+_INTENT = b'{"e": "claim",'
+_EVENTS = (END, REQUEUE, archive.JOB)
+
+
+def records(jar: Jar, wanted: Wanted) -> list[Record]:
+    """The records of what has ended, the newest last; of an attempt that stands in several, the one that says most."""
+    search = _Search(wanted if wanted.grep is None else wanted._replace(limit=None))
+    for path in (*archive.files(jar), *archive.journals(jar)):
+        for block in archive.lines(path):
+            search.take(block)
+    return _finished(jar, search, wanted)
+
+
+def _finished(jar: Jar, search: "_Search", wanted: Wanted) -> list[Record]:
+    found = []
+    for record in search.newest_first():
+        if len(found) == wanted.limit:
+            break
+        if wanted.grep is None or wanted.grep.search(accounting.name(record)) \
+                or wanted.grep.search(command(jar, record) or ""):
+            found.append(record)
+    return found[::-1]
+
+
+def command(jar: Jar, record: Record) -> str | None:
+    """The command that the record is about, where one was submitted; from then on the record has it."""
+    if "command" not in record:
+        record["command"] = _command(os.path.join(jar.completed, accounting.name(record)), record.get("ino"))
+    return accounting.string(record, "command")
+
+
+def _command(path: str, inode: object) -> str | None:
+    try:
+        # What has this name by now may be something else, which must not make us wait.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    with open(handle, "rb") as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_ino != inode:
+            return None
+        return accounting.command(file.read(HEAD))
+
+
+class _Search:
+    """The lines that may be wanted, as far as they have been read."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.targets: dict[str, str] = {}
+        # Attempt → (time, line); of a line without attempt its beginning stands for it.
+        self._kept: dict[bytes, tuple[float, bytes]] = {}
+        self._floor = float("-inf") if wanted.since is None else wanted.since
+        self._ceiling = float("inf") if wanted.until is None else wanted.until
+        self._room = None if wanted.limit is None else 2 * wanted.limit + 1000
+        self._may_have = _raw_filter(wanted)
+        self._category = None if wanted.category is None else json.dumps(wanted.category).encode()
+
+    def take(self, lines: Iterable[bytes]) -> None:
+        """Look at further lines."""
+        for line in lines:
+            if line.startswith(_INTENT):
+                continue
+            head = _HEAD.match(line)
+            if head is None:
+                self._take_unusual(line)
+                continue
+            event, attempt, category, name, time = head.groups()
+            if event == b"requeue" and not self._is_told(line):
+                continue
+            try:
+                at = float(time)
+            except ValueError:
+                continue
+            if self._floor <= at <= self._ceiling and self._is_meant(category, name) and self._has_all(line):
+                self._keep(attempt if attempt != b"null" else head[0], at, line)
+
+    def _is_told(self, line: bytes) -> bool:
+        """Whether repeated attempts are wanted, and this one ran at all."""
+        return self.wanted.attempts and b'"state": ' in line
+
+    def _is_meant(self, category: bytes, name: bytes) -> bool:
+        if self._category is not None and category != self._category:
+            return False
+        return self.wanted.named is None or self.wanted.named(name.decode())
+
+    def _has_all(self, line: bytes) -> bool:
+        # That the bytes are there does not mean that they stand in the right place.
+        return self._may_have is None or \
+            self._may_have(line) and any(_has_all(self.wanted, record) for record in notes.parse([line]))
+
+    def _take_unusual(self, line: bytes) -> None:
+        """A target line, a line about a name with unusual characters, one of somebody else's making, a torn one."""
+        for record in notes.parse([line]):
+            attempt, event, time = record.get("a"), record.get("e"), accounting.number(record, "t")
+            if event == TARGET and isinstance(attempt, str) and isinstance(record.get("as"), str):
+                self.targets[attempt] = record["as"]
+            elif event not in _EVENTS or time is None or not isinstance(record.get("n"), str):
+                continue
+            elif event == REQUEUE and not (self.wanted.attempts and "state" in record):
+                continue
+            elif self._floor <= time <= self._ceiling and _has_all(self.wanted, record):
+                self._keep(json.dumps(attempt).encode() if isinstance(attempt, str) else line, time, line)
+
+    def _keep(self, key: bytes, time: float, line: bytes) -> None:
+        old = self._kept.get(key)
+        if old is None or len(old[1]) < len(line):
+            self._kept[key] = time, line
+        if self._room is not None and len(self._kept) > self._room:
+            newest = sorted(self._kept.items(), key=_time, reverse=True)[:self.wanted.limit]
+            self._kept = dict(newest)
+            self._floor = max(self._floor, newest[-1][1][0]) if newest else float("inf")
+
+    def newest_first(self) -> Iterator[Record]:
+        """What has been kept, parsed, and the final names that other lines say."""
+        lines = [line for _, (_, line) in sorted(self._kept.items(), key=_time, reverse=True)]
+        for at in range(0, len(lines), 1000):
+            for record in _parse(lines[at:at + 1000]):
+                final = self.targets.get(record.get("a")) if self.targets else None
+                if final is not None:
+                    record.setdefault("as", final)
+                yield record
+
+
+def _time(item: tuple) -> float:
+    return item[1][0]
+
+
+def _parse(lines: list[bytes]) -> list[Record]:
+    # At once, for that takes two thirds of the time.
+    try:
+        found = json.loads(b"[" + b",".join(lines) + b"]")
+    except ValueError:
+        return notes.parse(lines)
+    # Torn lines may add up to something else.
+    is_whole = len(found) == len(lines) and all(type(record) is dict for record in found)
+    return found if is_whole else notes.parse(lines)
+
+
+def _raw_filter(wanted: Wanted) -> Callable[[bytes], bool] | None:
+    """Whether a line can have all the values that are wanted, by its bytes; None when it has to have none.
+
+    With a backslash in it, it always can.
+    """
+    choices = [[word] for word in (wanted.user, wanted.node) if word is not None]
+    if wanted.states:
+        choices.append(list(wanted.states))
+    spellings = [tuple(spelling for word in words for spelling in _spellings(word)) for words in choices]
+    if not spellings:
+        return None
+    return lambda line: b"\\" in line or all(any(text in line for text in texts) for texts in spellings)
+
+
+def _spellings(word: str) -> tuple[bytes, ...]:
+    """The word as JSON writes it, and as it may without a backslash."""
+    plain = json.dumps(word)
+    return (plain.encode(),) if word.isascii() else (plain.encode(), f'"{word}"'.encode("utf-8", "surrogatepass"))
+
+
+def _has_all(wanted: Wanted, record: Record) -> bool:
+    name = record.get("n")
+    return (wanted.user is None or record.get("user") == wanted.user) \
+        and (wanted.node is None or record.get("node") == wanted.node) \
+        and (wanted.category is None or record.get("c") == wanted.category) \
+        and (not wanted.states or record.get("state") in wanted.states) \
+        and isinstance(name, str) and (wanted.named is None or wanted.named(name))
