@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from jobjar import accounting, formats, history, moments, text
 from jobjar.accounting import FIELDS, MOMENT, SECONDS, Record, Sum
@@ -77,8 +77,8 @@ def sums_table(records: list[Record]) -> str:
     parts = []
     for field in ("user", "category"):
         rows = [(which, *_shown(found)) for which, found in accounting.totals(records, field).items()]
-        parts.append(text.columns([(field.upper(), *map(str.upper, _SUMS)), *rows, ("all",
-                                                                                    *_shown(accounting.total(records)))]))
+        last = ("all", *_shown(accounting.total(records)))
+        parts.append(text.columns([(field.upper(), *map(str.upper, _SUMS)), *rows, last]))
     return "\n".join(parts)
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "recover-stranded": ("recover_stranded", "recover_stranded"),
     "fetch": ("fetch", None),
     "check": ("check", None),
+    "history": ("history", None),
     "drain": ("drain", None),
     "undrain": ("undrain", None),
     "init": ("init", None),

@@ -65,10 +65,20 @@ def _command(path: str, inode: object) -> str | None:
     except (OSError, ValueError):
         return None
     with open(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode) or found.st_ino != inode:
-            return None
-        return accounting.command(file.read(HEAD))
+        is_it = _is_of(os.fstat(handle), inode)
+        return accounting.command(file.read(HEAD)) if is_it else None
+
+
+def is_of(path: str, record: Record) -> bool:
+    """Whether the file there is the job of the record, as far as can be said: names made by hand come again."""
+    try:
+        return _is_of(os.lstat(path), record.get("ino"))
+    except (OSError, ValueError):
+        return False
+
+
+def _is_of(found: os.stat_result, inode: object) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_ino == inode
 
 
 class _Search:

@@ -6,7 +6,7 @@ Pure but for the time zone of this process: without a Z behind them, times are l
 import math
 import time
 
-from jobjar import parameters
+from jobjar import parameters, quantities
 from jobjar.errors import UsageError
 
 NOW, TODAY, TOMORROW = "now", "today", "tomorrow"
@@ -56,6 +56,24 @@ def _next(text: str, now: float) -> float:
         return _local(*(date if day == TODAY else following), *clock)[0]
     # When the clocks go back an hour comes twice, and the first may be over.
     return next(moment for moment in (*_local(*date, *clock), *_local(*following, *clock)) if moment > now)
+
+
+def past(text: str, now: float) -> float:
+    """The time in `text`, said at `now` by somebody who looks back: "18:00" is the last one that there was.
+
+    Besides what `parse` takes: yesterday, now-2h, and 2h or 30d for so long ago.
+    """
+    date = time.localtime(now)[:3]
+    previous = time.localtime(_local(*date, 12, 0, 0)[0] - 86400)[:3]
+    if text == "yesterday":
+        return _local(*previous, 0, 0, 0)[0]
+    ago = text.removeprefix(NOW + "-")
+    if ago != text or text[:1].isdigit() and text[-1:] in quantities.SECONDS:
+        return now - quantities.parse_duration(ago)
+    if text[:1].isdigit() and _is_relative(text):
+        clock = _time(text, text)
+        return max(moment for moment in (*_local(*previous, *clock), *_local(*date, *clock)) if moment <= now)
+    return resolve(parse(text), now)
 
 
 def _absolute(text: str) -> float:

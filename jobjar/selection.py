@@ -7,7 +7,7 @@ of one job seen twice the later place counts. All of it is a hint: a rename deci
 import fnmatch
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from jobjar import census, fslook, jobname, notes, parameters
 from jobjar.errors import NoSuchJob, UsageError
@@ -199,6 +199,26 @@ def _contains(place: Place, word: str) -> bool:
     array, index = which
     # "9_7" is task 7, and neither 70 nor 17.
     return word in array + "_" or len(word) > len(str(index)) and stem(place.name).endswith(word)
+
+
+def meaning(word: str) -> Callable[[str], bool]:
+    """Whether the word can mean a job of a given name, wherever that is or has been; it may mean several."""
+    word = os.path.basename(word)
+    array, indices = _split_indices(word)
+    is_glob = any(c in word for c in "*?[")
+    needle = "" if is_glob or word[:23].isdigit() else stem(array)
+
+    def is_meant(name: str) -> bool:
+        # Of 100,000 names only few are taken apart.
+        if needle not in name:
+            return False
+        if is_glob and indices is None:
+            return _matches(name, word)
+        place = Place(COMPLETED, None, name)
+        if indices is not None and not ((of := task(name)) and any(of[1] in part for part in indices)):
+            return False
+        return any(rule(place, array) for rule in (_is_called, _is_task, _has_number, _contains))
+    return is_meant
 
 
 def _matches(name: str, glob: str) -> bool:

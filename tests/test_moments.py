@@ -88,3 +88,18 @@ def test_a_time_is_written_so_that_it_is_the_same_in_every_zone(zone):
 
 def test_a_fraction_of_a_second_is_never_too_early():
     assert moments.parse(moments.show(NOON + 0.2)) == NOON + 1
+
+
+def test_whoever_looks_back_means_the_last_time_that_it_was_that_hour():
+    now = moments.resolve("2026-11-21T12:00", 0.0)
+    assert moments.past("11:00", now) == now - 3600
+    assert moments.past("13:00", now) == now - 23 * 3600
+    assert moments.past("12:00", now) == now
+    assert moments.past("2h", now) == moments.past("now-2h", now) == now - 7200
+    assert moments.past("30d", now) == now - 30 * 86400
+    assert moments.past("today", now) == now - 12 * 3600 == moments.past("yesterday", now) + 86400
+    assert moments.past("2026-11-21T11:00", now) == now - 3600
+    assert moments.past("now", now) == now
+    for wrong in ("soon", "now-", "2x", "", "25:00"):
+        with pytest.raises(UsageError):
+            moments.past(wrong, now)

@@ -1,0 +1,123 @@
+"""`jobjar history`: what has ended, from the journals of all workers and the archive of what was cleaned away.
+
+It changes nothing, unless jobs are to be submitted again.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+
+from jobjar import accounts, formats, history, layout, moments, quantities, resubmission, selection, text
+from jobjar.accounting import FIELDS, Record
+from jobjar.config import Settings
+from jobjar.errors import UsageError
+
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobjar.options import Options, Parser
+
+NAME = "history"
+HELP = "show how jobs have ended and what they used, and submit them again"
+
+NEWEST = 10
+STATES = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL")
+CODES = {"CD": "COMPLETED", "F": "FAILED", "CA": "CANCELLED", "TO": "TIMEOUT", "OOM": "OUT_OF_MEMORY",
+         "NF": "NODE_FAIL"}
+
+
+def add_options(parser: "Parser") -> None:
+    """Declare the command's options."""
+    parser.add_argument("--user", help="jobs of this user")
+    parser.add_argument("--state", metavar="STATE,…", type=_states,
+                        help="jobs that ended so: FAILED, or TIMEOUT,CANCELLED")
+    parser.add_argument("--category", help="jobs of this category")
+    parser.add_argument("--node", help="jobs that ran on this node")
+    parser.add_argument("--grep", metavar="RE", type=_expression, help="jobs with this regular expression in their name"
+                                                                       " or command")
+    parser.add_argument("--since", metavar="TIME", help="jobs that ended then or later: 2026-12-24T18:00, 18:00, today,"
+                                                        " 2h for two hours ago")
+    parser.add_argument("--until", metavar="TIME", help="jobs that ended then or before")
+    parser.add_argument("--attempts", action="store_true", help="also the attempts that were repeated")
+    parser.add_argument("--limit", metavar="N", type=quantities.parse_count,
+                        help=f"the newest N (default {NEWEST}; 0: all; with --totals: all)")
+    parser.add_argument("--columns", metavar="FIELD,…", type=formats.columns,
+                        help="these fields, in this order: " + ", ".join(FIELDS))
+    parser.add_argument("--format", metavar="PATTERN", help="a line of this pattern for each: '%jobid\\t%-10.3f:wait'")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--csv", action="store_true", help="print comma-separated values")
+    parser.add_argument("--totals", action="store_true", help="what they come to for each user and each category")
+    parser.add_argument("--resubmit", action="store_true",
+                        help="submit a copy of each of the named jobs and print the new ids")
+    parser.add_argument("job", metavar="JOB", nargs="*", help="jobs by id, name, a fragment of it, or a glob")
+
+
+def run(options: "Options", settings: Settings) -> int:
+    """Print what is wanted; the exit status is 0 when there is anything, else 1."""
+    _refuse_contradictions(options)
+    jar = layout.open_jar(settings.home, settings.worker_home)
+    if options.resubmit:
+        for job in resubmission.submit_again(jar, options.job, _wanted(jar, options, None)):
+            print(text.escape(job))
+        return 0
+    limit = options.limit if options.limit is not None else 0 if options.totals else NEWEST
+    found = history.records(jar, _wanted(jar, options, limit or None))
+    for piece in _pieces(options, jar, found):
+        print(piece, end="")
+    return 0 if found else 1
+
+
+def _refuse_contradictions(options: "Options") -> None:
+    given = [name for name in ("json", "csv", "format", "resubmit") if getattr(options, name)]
+    if len(given) > 1:
+        raise UsageError(f"--{given[0]} and --{given[1]} are two forms of one answer: leave one of them out")
+    if options.columns and (options.format or options.totals):
+        raise UsageError(f"--columns goes with a table, --json or --csv, not with"
+                         f" {'--format' if options.format else '--totals'}: leave one of them out")
+    if options.totals and options.format:
+        raise UsageError("--totals has its own columns: leave out --format")
+    if options.resubmit and not options.job:
+        raise UsageError("--resubmit needs a job: name it")
+
+
+def _wanted(jar: layout.Jar, options: "Options", limit: int | None) -> history.Wanted:
+    now = time.time()
+    since, until = (None if text is None else moments.past(text, now) for text in (options.since, options.until))
+    return history.Wanted(options.user, options.state, _named(jar, options.job), options.grep, since, until,
+                          options.category, options.node, options.attempts, limit)
+
+
+def _named(jar: layout.Jar, found: list[str]) -> object:
+    """Whether one of the words means a job of a given name."""
+    last = [place.name for word in found if word == selection.LAST for place in selection.jobs(jar, [word])]
+    meanings = [selection.meaning(word) for word in (*last, *found) if word != selection.LAST]
+    return (lambda name: any(is_meant(name) for is_meant in meanings)) if meanings else None
+
+
+def _pieces(options: "Options", jar: layout.Jar, found: list[Record]) -> Iterable[str]:
+    if options.totals:
+        return [accounts.sums_document(jar, found) if options.json else accounts.sums_comma_separated(found)
+                if options.csv else accounts.sums_table(found) if found else ""]
+    if options.json:
+        return accounts.document(jar, found, options.columns)
+    if options.csv:
+        return accounts.comma_separated(jar, found, options.columns)
+    if options.format:
+        return accounts.lines(jar, found, options.format)
+    return [accounts.table(jar, found, options.columns or accounts.COLUMNS)]
+
+
+def _states(words: str) -> list[str]:
+    found = [CODES.get(word.upper(), word.upper()) for word in words.split(",")]
+    wrong = [word for word in found if word not in STATES]
+    if wrong:
+        raise UsageError(f"{wrong[0]!r} is no state in which a job ends: write one of {', '.join(STATES)}")
+    return found
+
+
+def _expression(words: str) -> re.Pattern:
+    try:
+        return re.compile(words)
+    except re.error as error:
+        raise UsageError(f"{words!r} is no regular expression ({error}): mend it, or write a backslash before what is"
+                         " meant as it stands") from None
