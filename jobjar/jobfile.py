@@ -27,7 +27,7 @@ JJ_CARRIED="${JJ_SCRATCH_DIR:?is not set: this is a job, and a worker runs it}/.
         head -c %(size)d
     } <"$0" >%(name)s && [ $(wc -c <%(name)s) -eq %(size)d ] && chmod 700 ./%(name)s
 ) || { echo "the file that this job carries could not be copied to $JJ_CARRIED" >&2; exit 126; }
-# Shells put these into the environment; the worker does not.
+# A shell puts these into the environment (bash leaves SHLVL=0 there all the same); a worker does not.
 unset PWD OLDPWD SHLVL
 exec "$JJ_CARRIED/"%(name)s "$@"
 exit 126
@@ -43,7 +43,7 @@ def written(data: bytes, request: Request, name: str = "job") -> bytes:
         text = _replaced(data, directives.lines(request))
     else:
         text = _carried(data, directives.lines(request), name)
-    if len(directives.block(text[:HEAD_MAX + 1])) > HEAD_MAX:
+    if len(directives.block(text)) > HEAD_MAX:
         raise UsageError(f"what the job asks for is longer than {HEAD_MAX} bytes: export fewer variables, or write"
                          " them into a file that the job reads")
     return text

@@ -1,5 +1,8 @@
 """`jobjar submit`, `submit_job`: one job into the jar; its id, alone, on stdout."""
 
+import os
+import sys
+
 from jobjar import jobname, layout, submission
 from jobjar.errors import UsageError
 from jobjar.options import REMAINDER
@@ -38,6 +41,8 @@ def run(options: "Options", settings: "Settings") -> int:
     jar = layout.open_jar(settings.home, settings.worker_home)
     place = submission.submit(jar, _request(jar, options, settings.node))
     print(jobname.split(place.name)[0])
+    if options.command:
+        _warn_of_relative_path(options.command, getattr(options, "asked", {}))
     return 0
 
 
@@ -54,3 +59,17 @@ def _request(jar: layout.Jar, options: "Options", node: str) -> submission.Reque
         return submission.Request(data, priority, options.category, options.id)
     from jobjar import preparation, wishes
     return preparation.prepare(jar, data, wishes.of(options), node, submission.plain_name(options.file))
+
+
+def _warn_of_relative_path(words: list[str], asked: dict) -> None:
+    first = (words[0].split() or [""])[0]
+    # Most commands are found in PATH, or are whole paths, or nothing of that name is here.
+    if first.startswith("/") or not os.path.isfile(first) or {"chdir", "snapshot", "stage_in"} & asked.keys():
+        return
+    if "/" in first or not any(os.access(os.path.join(directory, first), os.X_OK)
+                               for directory in os.get_exec_path()):
+        from jobjar import text
+        # A name without a slash is looked for in PATH, wherever the job runs.
+        or_here = ", or --chdir=. in front of it" if "/" in first else ""
+        print(f"submit_job: the job runs in a directory of its own, where there is no {text.escape(first)}: if you mean"
+              f" the one that is here, write {text.escape(os.path.abspath(first))}{or_here}", file=sys.stderr)
