@@ -57,7 +57,7 @@ OPTIONS: dict[str, Option] = {
                         " the line is in JJ_ENTRY"),
     "from-json": Option(PLACE, "FILE", parameters.path_or_dash, "one job for each item of the JSON list in FILE (- is"
                         " standard input); the item is in JJ_ENTRY"),
-    "per-job": Option(PLACE, "N", parameters.count, "run so many tasks of an array one after the other in one job"),
+    "per-job": Option(PLACE, "N", parameters.positive, "run so many tasks of an array one after the other in one job"),
     "begin": Option(JOB, "TIME", moments.parse, "let it wait until then: 2026-12-24T18:00, 18:00, now+2h",
                     show=moments.show),
     "tag": Option(JOB, "WORD", jobname.check_id, "a word to find it by; may be given several times", many=True),

@@ -92,16 +92,16 @@ def texts(entry: bytes) -> list[str]:
     return [os.fsdecode(_WRITTEN.sub(lambda found: bytes([int(found[1], 8)]), item)) for item in entry.split(b"\t")]
 
 
-def check(found: list[bytes]) -> list[bytes]:
+def check(found: list[bytes], label: str) -> list[bytes]:
     """`found` itself; UsageError when one of these entries cannot be a variable of a job, or there is none."""
     if not found:
-        raise UsageError("the list is empty, so there is nothing to be done: put something into it")
+        raise UsageError(f"{label}: the list is empty, so there is nothing to be done: put something into it")
     for number, entry in enumerate(found, 1):
         if b"\\0000" in entry:
-            raise UsageError(f"entry {number} contains a NUL character, which no variable can: leave it out")
+            raise UsageError(f"{label}: entry {number} contains a NUL character, which no variable can: leave it out")
         if len(entry) > ENTRY_MAX:
-            raise UsageError(f"entry {number} is longer than {ENTRY_MAX} bytes: put it into a file, and its name into"
-                             " the list")
+            raise UsageError(f"{label}: entry {number} is longer than {ENTRY_MAX} bytes: put it into a file, and its"
+                             " name into the list")
     return found
 
 

@@ -56,14 +56,18 @@ def takes_comments(data: bytes) -> bool:
     if b"\0" in data:
         # A program, or a script with an archive behind it, which may be found by counting lines or bytes.
         return False
+    return interpreter(data) in _HASH_COMMENTS
+
+
+def interpreter(data: bytes) -> bytes:
+    """The program that runs a script, without its path and version; /bin/sh without "#!", as for any text."""
     if not data.startswith(b"#!"):
-        # Without "#!" a text is run by /bin/sh.
-        return True
+        return b"sh"
     words = data[2:].partition(b"\n")[0].split()
     names = [word.rpartition(b"/")[2] for word in words if not word.startswith(b"-") and b"=" not in word]
     if names[:1] == [b"env"]:
         del names[0]
-    return bool(names) and names[0].rstrip(b"0123456789.") in _HASH_COMMENTS
+    return names[0].rstrip(b"0123456789.") if names else b""
 
 
 def _replaced(data: bytes, lines: bytes) -> bytes:

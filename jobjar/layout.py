@@ -21,6 +21,8 @@ PROBE, CLEANED, ASIDE, TAKE = ".probe.", ".cleaned.", ".aside.", ".take."
 # A directory in limbo/ in which a file system is measured, and the end of the file's name beside it that asks for a
 # partner.
 CHECK, OFFER = ".check.", ".offer"
+# A directory in limbo/ of an array that is being submitted.
+ARRAY = ".array."
 SET_ASIDE = ".old-"
 
 # Where a job is: its state, its category or None, its file's name, and the claims directory that holds it, if any.

@@ -6,7 +6,8 @@ Pure. `directives.OPTIONS` says which of these belongs to which option. What `sh
 from jobjar import quantities
 from jobjar.errors import UsageError
 
-ARRAY_MAX = 1_000_000
+# How many tasks an array may have, its greatest index, and how long the text that says its indices may be.
+ARRAY_MAX, INDEX_MAX, ARRAY_TEXT_MAX = 1_000_000, 999_999_999, 65_536
 TEXT_MAX = 1000
 _SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "ALRM": 14, "TERM": 15, "CONT": 18,
            "STOP": 19, "TSTP": 20, "XCPU": 24, "WINCH": 28}
@@ -209,12 +210,17 @@ def array(text: str) -> str:
 def indices(text: str) -> tuple[list[range], int | None]:
     """The ranges of an array's indices, in order, and how many tasks may be at work at a time, None for all.
 
-    UsageError: it is wrong, holds an index twice, or more than ARRAY_MAX of them.
+    "%5" alone has no ranges: a list says how many there are. UsageError: it is wrong, holds an index twice, or more
+    than ARRAY_MAX of them.
     """
+    if len(text) > ARRAY_TEXT_MAX:
+        raise UsageError(f"{text[:40]!r}… are more than {ARRAY_TEXT_MAX} characters: submit several arrays")
     body, percent, cap = text.partition("%")
-    ranges = [_range(part, text) for part in body.split(",")]
-    if sum(map(len, ranges)) > ARRAY_MAX:
+    ranges = [_range(part, text) for part in body.split(",")] if body or not percent else []
+    if sum(len(one) for one in ranges) > ARRAY_MAX:
         raise UsageError(f"{text!r} are more than {ARRAY_MAX} tasks: submit several arrays")
+    if any(one[-1] > INDEX_MAX for one in ranges):
+        raise UsageError(f"{text!r} holds an index above {INDEX_MAX}: count from a smaller one")
     _require_different(ranges, text)
     return ranges, quantities.parse_count(cap, 1) if percent else None
 
@@ -223,7 +229,7 @@ def _range(part: str, text: str) -> range:
     span, colon, step = part.partition(":")
     first, dash, last = span.partition("-")
     numbers = [first, last if dash else first, step if colon else "1"]
-    if colon and not dash or not all(n.isascii() and n.isdigit() and len(n) < 10 for n in numbers):
+    if colon and not dash or not all(n.isascii() and n.isdigit() and len(n) < 19 for n in numbers):
         raise UsageError(f"{text!r} are no indices: write 1-100, 1-99:2, 3,7,20-30 or 1-1000%5")
     low, high, by = map(int, numbers)
     if high < low or not by:

@@ -38,7 +38,8 @@ def resolved(wishes: Request, node: str) -> Request:
     UsageError for what cannot be, or not together.
     """
     settling.refuse_contradictions(wishes)
-    if all(directives.BY_KEY[key].kind == directives.PLACE for key in wishes):
+    # By where it was submitted a worker tells a task of an array from a copy of its file.
+    if "array" not in wishes and all(directives.BY_KEY[key].kind == directives.PLACE for key in wishes):
         return wishes
     here = _here()
     found = {**wishes, "submit_dir": here, "submit_host": node}

@@ -15,7 +15,6 @@ MANY = ("array", "each_line", "from_json")
 SHELLS_OWN = ("PWD", "OLDPWD", "SHLVL", "_", "TMPDIR")
 
 _EXCLUSIVE = (
-    ("array", ("each_line", "from_json"), "both say how many jobs there are to be"),
     ("each_line", ("from_json",), "both say how many jobs there are to be"),
     ("no_requeue", ("retries", "requeue_on"), "contradict each other"),
 )
@@ -23,6 +22,7 @@ _NEEDS = (
     ("retry_delay", ("retries", "requeue_on")),
     ("signal", ("time",)),
     ("open_mode", ("output", "error")),
+    ("per_job", MANY),
 )
 
 

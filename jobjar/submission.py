@@ -28,6 +28,8 @@ class Request:
     UsageError says what is wrong.
     """
 
+    is_array = False
+
     def __init__(self, data: bytes, priority: int = 0, category: str | None = None, id: str | None = None,
                  state: str = states.UNCLAIMED) -> None:
         """`state`: the queue that it goes to."""
@@ -168,10 +170,10 @@ def _submit(jar: Jar, requests: list[Request], synced: bool) -> list[Place]:
         for name in drafts[len(places):]:
             fsops.remove(os.path.join(jar.limbo, name))
         if places:
-            _make_durable(jar, places)
+            make_durable(jar, places)
         _explain(error, jar, len(places), len(requests))
         raise
-    _make_durable(jar, places)
+    make_durable(jar, places)
     return places
 
 
@@ -197,7 +199,8 @@ def _explain(error: BaseException, jar: Jar, done: int, total: int) -> None:
     raise JobJarError(f"{reason}: {what}") from error
 
 
-def _make_durable(jar: Jar, places: list[Place]) -> None:
+def make_durable(jar: Jar, places: list[Place]) -> None:
+    """See to it that a power cut does not undo what has come to these places; JobJarError when that cannot be had."""
     directories = [jar.directory(place.state, place.category) for place in places]
     # A category may have been made just now, by us or by another submitter who has not come to this yet.
     tops = dict.fromkeys(jar.directory(place.state) for place in places)

@@ -59,7 +59,7 @@ def test_in_a_product_the_last_list_varies_fastest():
                                         (b"x" * 100_001, "longer than")])
 def test_an_entry_that_no_variable_can_hold_is_refused(data, what):
     with pytest.raises(UsageError, match=what):
-        entries.check(entries.of_lines(data))
+        entries.check(entries.of_lines(data), "--each-line=f")
 
 
 def test_a_file_that_was_changed_behind_the_entries_is_told(tmp_path):
