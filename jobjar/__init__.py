@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
+    from jobjar.arrayjob import ArrayJob
     from jobjar.staff import Worker
     from jobjar.config import Settings
     from jobjar.errors import JobJarError, NoSuchJob, TryAgain, UsageError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from jobjar.layout import Jar, Place
 
 __all__ = [
-    "Job", "JobJarError", "NoSuchJob", "TryAgain", "UsageError",
+    "ArrayJob", "Job", "JobJarError", "NoSuchJob", "TryAgain", "UsageError",
     "submit_job", "submit_job_file", "submit_jobs", "unique_job_name",
     "stop_worker", "stop_node", "stop_all", "pause_worker", "pause_node", "pause_all",
     "unpause_worker", "unpause_node", "unpause_all",
@@ -43,6 +44,9 @@ def __getattr__(name: str) -> object:
     if name == "Job":
         from jobjar.job import Job
         return Job
+    if name == "ArrayJob":
+        from jobjar.arrayjob import ArrayJob
+        return ArrayJob
     if name in __all__:
         from jobjar import errors
         return getattr(errors, name)
@@ -50,17 +54,18 @@ def __getattr__(name: str) -> object:
 
 
 def submit_job(command: "str | list[str]", priority: int = 0, category: str | None = None,
-               id: str | None = None, **options: object) -> "Job":
+               id: str | None = None, **options: object) -> "Job | ArrayJob":
     """Submit a command line, or its words, which are joined by single spaces. Durable on return.
 
     `options`: those of `submit_job --help`, with "_" for "-"; as texts, as numbers (seconds, bytes), flags as True.
+    With array, each_line or from_json among them it is an ArrayJob that comes back.
     UsageError: the request is wrong. TryAgain: no space; nothing was submitted.
     """
     return _submit([{"command": command, "priority": priority, "category": category, "id": id, **options}])[0]
 
 
 def submit_job_file(path: "str | os.PathLike", priority: int = 0, category: str | None = None,
-                    id: str | None = None, **options: object) -> "Job":
+                    id: str | None = None, **options: object) -> "Job | ArrayJob":
     """Submit a copy of an executable file; otherwise as `submit_job`.
 
     What its #JJ lines ask for counts too; the arguments count for more, save a priority of 0.
@@ -88,14 +93,26 @@ def unique_job_name(priority: int = 0, id: str | None = None) -> str:
     return f"{_jar().limbo}/{name}"
 
 
-def _submit(jobs: list[dict]) -> "list[Job]":
+def _submit(jobs: list[dict]) -> "list[Job | ArrayJob]":
     from jobjar import submission
     from jobjar.job import Job
     settings = _settings()
     jar = _jar(settings)
     requests = [_request(jar, job, settings.node) for job in jobs]
+    if any(request.is_array for request in requests):
+        return [_submit_array(jar, requests, settings)]
     places = [submission.submit(jar, requests[0])] if len(requests) == 1 else submission.submit_many(jar, requests)
     return [Job(jar, place) for place in places]
+
+
+def _submit_array(jar: "Jar", requests: list, settings: "Settings") -> "ArrayJob":
+    from jobjar import arrays, node, trust
+    from jobjar.arrayjob import ArrayJob
+    from jobjar.errors import UsageError
+    if len(requests) > 1:
+        raise UsageError("one of these jobs is an array: submit it by itself, with submit_job")
+    array = arrays.submit(jar, requests[0], node.myself(settings.node), trust.is_private(jar, settings))
+    return ArrayJob(jar, array)
 
 
 def _request(jar: "Jar", job: dict, node: str) -> object:
@@ -108,8 +125,8 @@ def _request(jar: "Jar", job: dict, node: str) -> object:
     data = submission.script(submission.joined(command)) if file is None else submission.content(file)
     if given is None and (file is None or not submission.may_ask(data)):
         return submission.Request(data, job.get("priority", 0), job.get("category"), job.get("id"))
-    from jobjar import preparation
-    return preparation.prepare(jar, data, given or _asked(job), node, submission.plain_name(file))
+    from jobjar import expansion
+    return expansion.prepare(jar, data, given or _asked(job), [], node, submission.plain_name(file))
 
 
 def _asked(job: dict) -> dict:

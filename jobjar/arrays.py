@@ -1,7 +1,8 @@
 """Submitting an array: one file, and a name of it in the queue for each task; or a copy for each.
 
 Invariant: each task appears once, in the order of the indices, and the draft in limbo/ stays until the last one has.
-A submission that was cut short is completed by submitting the same again, under the same id: docs/PROTOCOL.md section 6.
+A submission that was cut short is completed by submitting the same again, under the same id: docs/PROTOCOL.md
+section 6.
 """
 
 import errno
@@ -168,4 +169,6 @@ class _Work:
             raise KeyboardInterrupt(said) from None
         if isinstance(error, OSError):
             reason = f"{at_fault(error) or self.jar.limbo}: {error.strerror}: {said}"
-            raise TryAgain(f"{reason}, when there is room") if error.errno in NO_ROOM else JobJarError(reason) from error
+            if error.errno in NO_ROOM:
+                raise TryAgain(f"{reason}, when there is room") from None
+            raise JobJarError(reason) from error

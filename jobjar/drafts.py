@@ -3,7 +3,8 @@
 `limbo/.array.NODE.PID.NONCE-COUNT/` holds the file of which all tasks are names, called BASE.PRIORITY, and a symbolic
 link `to`, which is made last and says to which queue they go: "unclaimed/C". Tasks are published in the order of their
 indices. So whoever finds the directory of a submitter that is provably gone knows what is missing: all beyond the
-greatest index that is anywhere in the jar. Who does it is decided by renaming the directory. docs/PROTOCOL.md section 6.
+greatest index that is anywhere in the jar. Who does it is decided by renaming the directory. See docs/PROTOCOL.md,
+section 6.
 """
 
 import itertools

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from jobjar import directives, entries, jobfile, parameters, preparation, settling, submission, tasks
 from jobjar.directives import Request
 from jobjar.errors import UsageError
+from jobjar.layout import Jar
 
-# Stands before each of the lists of a command line.
-LIST = ":::"
 # A shell that is told to exit does not read on, through a hundred thousand entries.
 _SHELLS = frozenset((b"sh", b"bash", b"dash", b"ash", b"ksh", b"mksh", b"zsh"))
 
@@ -51,28 +50,31 @@ class Batch(submission.Request):
         return job
 
 
-def is_many(wishes: Request, lists: list[list[str]]) -> bool:
-    """Whether this makes an array."""
-    return bool(lists) or any(key in wishes for key in settling.MANY)
+def prepare(jar: Jar, data: bytes, given: Request, lists: list[list[str]], node: str,
+            name: str = "job") -> submission.Request:
+    """As `preparation.prepare`; a Batch when what is asked for, or a list of a command line, makes an array of it."""
+    wishes = preparation.asked(data, given, name)
+    if lists or any(key in wishes for key in settling.MANY):
+        return _batch(jar, data, wishes, lists, node, name)
+    return preparation.prepare(jar, data, given, node, name)
 
 
 def split(words: list[str]) -> tuple[list[str], list[list[str]]]:
     """(the words of the command, the lists) of what stands on a command line; UsageError for an empty list."""
-    if LIST not in words:
+    if submission.LIST not in words:
         return words, []
     lists: list[list[str]] = []
-    for word in words[words.index(LIST):]:
-        if word == LIST:
+    for word in words[words.index(submission.LIST):]:
+        if word == submission.LIST:
             lists.append([])
         else:
             lists[-1].append(word)
     if not all(lists):
-        raise UsageError(f"nothing stands behind {LIST}: write the items of the list there")
-    return words[:words.index(LIST)], lists
+        raise UsageError(f"an empty list stands on the command line: write its items behind {submission.LIST}")
+    return words[:words.index(submission.LIST)], lists
 
 
-def batch(data: bytes, wishes: Request, lists: list[list[str]], node: str, name: str) -> Batch:
-    """The array for all that is asked for; UsageError says what is wrong with it, or with its list."""
+def _batch(jar: Jar, data: bytes, wishes: Request, lists: list[list[str]], node: str, name: str) -> Batch:
     settling.refuse_contradictions({**wishes, "array": ""} if lists else wishes)
     found = _entries(wishes, lists)
     ranges, cap = parameters.indices(wishes["array"]) if "array" in wishes else ([], None)
@@ -84,21 +86,22 @@ def batch(data: bytes, wishes: Request, lists: list[list[str]], node: str, name:
     if found is not None:
         _require_small(found, wishes.get("per_job", 1))
     left = {key: value for key, value in wishes.items() if key not in settling.MANY and key != "entries"}
-    return Batch(data, preparation.resolved({**left, "array": text}, node), name, found)
+    resolved = preparation.resolved({**left, "array": text}, node)
+    return Batch(data, preparation.with_files(jar, resolved), name, found)
 
 
 def _entries(wishes: Request, lists: list[list[str]]) -> list[bytes] | None:
     """All entries of the one list that is asked for; None without any."""
     keys = [key for key in ("each_line", "from_json") if key in wishes]
     if keys and lists:
-        raise UsageError(f"--{directives.BY_KEY[keys[0]].name} and {LIST} both say how many jobs there are to be:"
-                         " leave out one of them")
+        raise UsageError(f"--{directives.BY_KEY[keys[0]].name} and {submission.LIST} both say how many jobs there are to"
+                         " be: leave out one of them")
     if lists:
         count = 1
         for items in lists:
             count *= len(items)
-        _require_few(count, LIST)
-        return entries.check(entries.of_product(lists), LIST)
+        _require_few(count, submission.LIST)
+        return entries.check(entries.of_product(lists), submission.LIST)
     if not keys:
         return None
     label = f"--{directives.BY_KEY[keys[0]].name}={wishes[keys[0]]}"

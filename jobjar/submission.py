@@ -15,6 +15,8 @@ from jobjar.layout import Jar, Place
 
 HEADER = b"#!/bin/sh -f\n"
 MODE = 0o700
+# Stands before each of the lists of a command line that make an array.
+LIST = ":::"
 
 _lock = allocate_lock()
 _last = 0

@@ -26,6 +26,18 @@ def require(jar: Jar, settings: Settings) -> frozenset[int]:
     return frozenset([me, *(_uid(login, settings) for login in settings.trusted_users)])
 
 
+def is_private(jar: Jar, settings: Settings) -> bool:
+    """Whether nobody but this user can put anything into the jar: only there may several jobs be one file."""
+    inside = [jar.home, jar.workers, *(os.path.join(jar.home, name) for name in layout.DIRECTORIES)]
+    return not settings.trusted_users and not any(_is_open(os.stat(path)) for path in inside)
+
+
+def _is_open(found: os.stat_result) -> bool:
+    """Whether others can write there; sticky or not."""
+    return bool(found.st_uid != os.geteuid() or found.st_mode & stat.S_IWOTH
+                or found.st_mode & stat.S_IWGRP and not _is_private_group(found.st_gid, found.st_uid))
+
+
 def guarded(jar: Jar) -> list[str]:
     """The jar's directories and all above them."""
     later = [os.path.join(jar.home, name) for name in layout.LATER]

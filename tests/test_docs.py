@@ -121,7 +121,7 @@ def test_every_program_has_a_help(name):
 
 def test_the_guide_names_every_function_of_the_library():
     said = {word.partition("(")[0] for row in rows("function") for word in row[0].replace("), ", ")|").split("|")}
-    classes = {"Job", "JobJarError", "NoSuchJob", "TryAgain", "UsageError"}
+    classes = {"ArrayJob", "Job", "JobJarError", "NoSuchJob", "TryAgain", "UsageError"}
     assert said == set(jobjar.__all__) - classes
 
 

@@ -19,13 +19,14 @@ HELP = "submit a job and print its id"
 
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
-    parser.usage = "[--home DIR] [OPTION ...] (COMMAND ... | -f FILE)"
+    parser.usage = "[--home DIR] [OPTION ...] (COMMAND ... | -f FILE) [::: ITEM ...] ..."
     parser.others = _others
     parser.add_argument("-f", "--file", help="submit a copy of this executable file instead of a command; the"
                                              " options in its #JJ lines count, those of the command line for more")
     parser.add_argument("command", nargs=REMAINDER, metavar="COMMAND",
                         help="the command line; its words are joined by single spaces, and no option is read behind"
-                             " its first word")
+                             " its first word. Behind each ::: stand the items of a list; there is one job for each"
+                             " combination, with the items in the places of {1}, {2} … and all of them in that of {}")
     # These are known without the table, which takes longer to read than everything else here.
     for letter, name in (("-p", "--priority"), ("-c", "--category"), ("-i", "--id")):
         parser.add_argument(letter, name)
@@ -37,28 +38,35 @@ def _others() -> object:
 
 
 def run(options: "Options", settings: "Settings") -> int:
-    """Submit the job; the exit status is 0."""
+    """Submit the job, or the array; the exit status is 0."""
     jar = layout.open_jar(settings.home, settings.worker_home)
-    place = submission.submit(jar, _request(jar, options, settings.node))
-    print(jobname.split(place.name)[0])
+    request = _request(jar, options, settings.node)
+    print(_submit_array(jar, request, settings) if request.is_array else
+          jobname.split(submission.submit(jar, request).name)[0])
     if options.command:
         _warn_of_relative_path(options.command, getattr(options, "asked", {}))
     return 0
 
 
+def _submit_array(jar: layout.Jar, request: submission.Request, settings: "Settings") -> str:
+    from jobjar import arrays, node, trust
+    return arrays.submit(jar, request, node.myself(settings.node), trust.is_private(jar, settings))
+
+
 def _request(jar: layout.Jar, options: "Options", node: str) -> submission.Request:
+    lists = _take_lists(options) if submission.LIST in options.command else []
     if options.file is None:
-        data = submission.script(submission.joined(options.command))
+        data = submission.script(_command(options.command, lists))
     elif options.command:
         raise UsageError(f"-f {options.file} and the command {options.command[0]!r} cannot both be submitted:"
                          " leave out one of them")
     else:
         data = submission.content(options.file)
-    if not hasattr(options, "asked") and not (options.file and submission.may_ask(data)):
+    if not lists and not hasattr(options, "asked") and not (options.file and submission.may_ask(data)):
         priority = 0 if options.priority is None else options.priority
         return submission.Request(data, priority, options.category, options.id)
-    from jobjar import preparation, wishes
-    return preparation.prepare(jar, data, wishes.of(options), node, submission.plain_name(options.file))
+    from jobjar import expansion, wishes
+    return expansion.prepare(jar, data, wishes.of(options), lists, node, submission.plain_name(options.file))
 
 
 def _warn_of_relative_path(words: list[str], asked: dict) -> None:
@@ -73,3 +81,16 @@ def _warn_of_relative_path(words: list[str], asked: dict) -> None:
         or_here = ", or --chdir=. in front of it" if "/" in first else ""
         print(f"submit_job: the job runs in a directory of its own, where there is no {text.escape(first)}: if you mean"
               f" the one that is here, write {text.escape(os.path.abspath(first))}{or_here}", file=sys.stderr)
+
+
+def _take_lists(options: "Options") -> list[list[str]]:
+    from jobjar import expansion
+    options.command, lists = expansion.split(options.command)
+    return lists
+
+
+def _command(found: list[str], lists: list[list[str]]) -> str:
+    if not lists or not found:
+        return submission.joined(found)
+    from jobjar import placeholders
+    return placeholders.placed(submission.joined(found), len(lists))
