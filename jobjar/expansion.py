@@ -94,8 +94,8 @@ def _entries(wishes: Request, lists: list[list[str]]) -> list[bytes] | None:
     """All entries of the one list that is asked for; None without any."""
     keys = [key for key in ("each_line", "from_json") if key in wishes]
     if keys and lists:
-        raise UsageError(f"--{directives.BY_KEY[keys[0]].name} and {submission.LIST} both say how many jobs there are to"
-                         " be: leave out one of them")
+        raise UsageError(f"--{directives.BY_KEY[keys[0]].name} and {submission.LIST} both say how many jobs there are:"
+                         " leave out one of them")
     if lists:
         count = 1
         for items in lists:

@@ -41,7 +41,7 @@ def test_what_people_write_is_understood(parse, text, value):
     (parameters.export, ["", "A,", ",A", "A B", "=1", "A=\0", "JJ_HOME", "A=1,JJ_X=2", "A\n=1"]),
     (parameters.path, ["", "a\0b"]), (parameters.paths, ["", "a,,b", ","]),
     (parameters.line, ["", "a\nb", "a\x1b", "x" * 1001, "\udcff"]),
-    (parameters.array, ["", "1-", "-1", "5-1", "1:2", "1-5:0", "1,1", "1-5,3", "a", "1-5%", "1-5%0", "%5", "1-1000001",
+    (parameters.array, ["", "1-", "-1", "5-1", "1:2", "1-5:0", "1,1", "1-5,3", "a", "1-5%", "1-5%0", "%", "%0", "1-1000001",
                         "0-999999999", "1000000000000", "1 - 5", "1-5:2:3", "1-2-3"])])
 def test_what_will_not_do_is_refused_with_a_remedy(parse, texts):
     for text in texts:
