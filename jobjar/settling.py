@@ -23,6 +23,7 @@ _NEEDS = (
     ("signal", ("time",)),
     ("open_mode", ("output", "error")),
     ("per_job", MANY),
+    ("max_fails", MANY),
 )
 
 

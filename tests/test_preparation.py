@@ -111,7 +111,7 @@ def test_what_a_job_brought_along_is_kept_when_its_file_is_submitted_again(jar, 
 
 
 @pytest.mark.parametrize("options", [
-    {"retry_delay": "1m"}, {"array": "1-2", "each_line": "x"}, {"signal": "USR1"}, {"export": "NO_SUCH_VARIABLE"},
+    {"retry_delay": "1m"}, {"from_json": "a", "each_line": "x"}, {"signal": "USR1"}, {"export": "NO_SUCH_VARIABLE"},
     {"export": "A=" + "x" * 2**20}, {"snapshot": "no/such"}, {"stage_in": "no/such"}])
 def test_what_cannot_be_is_refused_with_nothing_left(jar, here, options):
     before = jars.tree(jar)

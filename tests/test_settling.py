@@ -28,7 +28,7 @@ def test_what_only_a_submission_can_work_out_is_refused_with_its_line_and_the_re
 
 
 CONTRADICTIONS = [
-    ("--array=1-2 --each-line=x", "array", "each-line"), ("--array=1-2 --from-json=x", "array", "from-json"),
+    ("--per-job=2", "per-job", "array"), ("--max-fails=2", "max-fails", "array"),
     ("--each-line=x --from-json=x", "each-line", "from-json"), ("--no-requeue --retries=2", "no-requeue", "retries"),
     ("--no-requeue --requeue-on=85", "no-requeue", "requeue-on"), ("--retry-delay=1m", "retry-delay", "retries"),
     ("--signal=USR1", "signal", "time"), ("--open-mode=append", "open-mode", "output"),

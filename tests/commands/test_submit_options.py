@@ -89,7 +89,7 @@ def test_a_bad_value_of_each_option_is_one_sentence_exit_2_and_nothing_submitted
 
 @pytest.mark.parametrize("words, said", [
     (["--retry-delay=5m"], "--retry-delay means nothing without --retries or --requeue-on"),
-    (["--array=1-3", "--each-line=-"], "--array and --each-line both say"),
+    (["--from-json=-", "--each-line=-"], "--each-line and --from-json both say"),
     (["--no-requeue", "--retries=2"], "contradict each other"), (["--time=30s", "--signal=USR1"], "before the job begins"),
     (["--export=NO_SUCH_THING"], "no variable NO_SUCH_THING"), (["--export=JJ_HOME"], "JJ_HOME is set by the worker"),
     (["--mem=3"], "write 3M"), (["--time=90"], "write 90m or 90s"), (["--begin=soon"], "'soon' is no time"),
