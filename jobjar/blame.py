@@ -4,7 +4,7 @@ import errno
 import os
 import struct
 
-from jobjar import fslook
+from jobjar import fslook, launch
 from jobjar.errors import NO_ROOM, TROUBLE, VANISHED, Fenced
 
 # REFUSED by the system because of the job; FAULT of the node. BUSY: somebody is still writing the file. FULL: there is
@@ -14,6 +14,9 @@ REFUSED, FAULT, BUSY, FULL = "refused", "fault", "busy", "full"
 
 def of_start(error: OSError, path: str) -> tuple[str, str]:
     """Whose fault it is that the claimed job `path` was not started, and why, in words; Fenced if claims/ is gone."""
+    if isinstance(error, launch.Unmet):
+        is_trouble = error.errno in TROUBLE and error.errno != errno.ENOMEM
+        return FAULT if is_trouble else REFUSED, error.why
     directory, name = os.path.split(path)
     try:
         if name not in fslook.names_uncached(directory):

@@ -60,6 +60,9 @@ KEYS = {
                          quantities.format_duration),
     "JJ_MAX_LOG": Key("max_log", "1G", "bytes, or 100K, 1.5M, 2G",
                       "how much of what a job prints is kept", values.log_size, quantities.format_size),
+    "JJ_LIMIT_FACTOR": Key("limit_factor", "1.5", "a number, at least 1",
+                           "how many times what it has asked for a job may use before it is ended",
+                           values.factor, values.show_factor),
     "JJ_MIN_FREE": Key("min_free", "100M 1000", "a size, and a number of inodes; 0 for neither",
                        "what must be free on the jar's file system, or workers claim nothing",
                        values.min_free, values.show_min_free),
@@ -82,6 +85,7 @@ class Settings:
     max_attempts: int
     order_time: float
     max_log: int
+    limit_factor: float
     min_free: tuple[int, int]
     trusted_users: tuple[str, ...]
     allow_root: bool

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from jobjar import fslook, layout, leavings, leftovers, node, process, registration, staff
+from jobjar import family, fslook, layout, leavings, leftovers, node, process, registration, staff
 from jobjar.findings import INFORMATION, PERSON, THREAT, UNTIDY, Finding
 from jobjar.fslook import DIRECTORY
 from jobjar.inventory import Inventory, Seen
@@ -114,7 +114,7 @@ def _living(seen: Inventory, worker: Worker, held: list[Seen]) -> Iterator[Findi
     proof = tuple(job.ino for job in held)
     # A worker that has just written down how a job ended may wait for the disk for a while before it moves it.
     written = fslook.mtime(seen.jar.worker(worker.name), "journal")
-    if not process.has_children(worker.pid) and written is not None and seen.now - written > SETTLED:
+    if not family.has_children(worker.pid) and written is not None and seen.now - written > SETTLED:
         yield Finding(PERSON, "not-run", first, "its worker lives and runs nothing: it is paused, or cannot write down"
                       f" how the job has ended; {log} may say why", proof)
     elif len(held) > 1:

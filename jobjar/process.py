@@ -11,14 +11,18 @@ import signal
 import stat
 import time
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from jobjar import fsops, node
+from jobjar import family, fsops, node
 from jobjar.errors import UsageError
 
 _PR_SET_CHILD_SUBREAPER = 36
 GRACE = 5.0
 MARKER = "JJ_ATTEMPT_ID"
+
+# All that have a disposition; 32 and 33 are the C library's own.
+SIGNALS = [n for n in range(1, signal.NSIG) if n not in (signal.SIGKILL, signal.SIGSTOP, 32, 33)]
+APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 Orphan = namedtuple("Orphan", "pid start command")
 
@@ -77,22 +81,33 @@ def start(arguments: list[str], environment: dict[str, str], output: str, lock: 
     Default signals, nothing on stdin, both streams appended to `output`, nothing inherited but `lock`.
     """
     actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-               (os.POSIX_SPAWN_OPEN, 1, output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600),
+               (os.POSIX_SPAWN_OPEN, 1, output, APPEND | os.O_NOFOLLOW, 0o600),
                (os.POSIX_SPAWN_DUP2, 1, 2), (os.POSIX_SPAWN_DUP2, lock, lock)]
     return os.posix_spawn(arguments[0], arguments, environment, file_actions=actions, setsid=True,
-                          setsigmask=(), setsigdef=_SIGNALS)
+                          setsigmask=(), setsigdef=SIGNALS)
 
 
-_SIGNALS = [n for n in range(1, signal.NSIG) if n not in (signal.SIGKILL, signal.SIGSTOP, 32, 33)]
+def connect(path: str, flags: int, streams: tuple[int, ...], mode: int = 0o666) -> None:
+    """Open `path` for these streams of this process."""
+    # A fifo that nobody reads must not make us wait, and a terminal must not become the job's.
+    handle = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, mode)
+    os.set_blocking(handle, True)
+    for stream in streams:
+        os.dup2(handle, stream)
+    os.close(handle)
 
 
-def bury(wait: Callable[[float], None], report: Callable[[str], None]) -> int:
+def bury(wait: Callable[[float], None], report: Callable[[str], None], told: Iterable[int] = (),
+         since: float | None = None) -> int:
     """End and reap all that is left of a job; returns how many had to be ended. Returns only when nothing is left.
 
-    TERM first, KILL after GRACE seconds; a process that cannot be killed is reported and waited for.
+    TERM first, KILL after GRACE seconds; a process that cannot be killed is reported and waited for. Those `told` have
+    got their TERM already, and their grace began at `since`, on the monotonic clock.
     """
     ended: set[int] = set()
+    asked = set(told)
     began, delay, said = time.monotonic(), 0.001, False
+    since = began if since is None else since
     while True:
         try:
             # The subreaper's proof: no child at all means that no descendant lives.
@@ -101,53 +116,17 @@ def bury(wait: Callable[[float], None], report: Callable[[str], None]) -> int:
             return len(ended)
         if pid:
             continue
-        late = time.monotonic() - began > GRACE
-        for child in children():
-            if late or child not in ended:
-                _signal(child, signal.SIGKILL if late else signal.SIGTERM)
-                ended.add(child)
+        late = time.monotonic() - since >= GRACE
+        for child in family.children():
+            if late or child not in asked:
+                family.send(child, signal.SIGKILL if late else signal.SIGTERM)
+                asked.add(child)
+            ended.add(child)
         if late and not said and time.monotonic() - began > 2 * GRACE:
             report(f"processes {sorted(ended)} of the job cannot be killed: waiting for them")
             said = True
         wait(delay)
         delay = min(1.0, delay * 2)
-
-
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-        os.kill(pid, signal.SIGCONT)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
-def signal_session(leader: int, number: int) -> None:
-    """Send a signal to the process group of a job that this process has started and not reaped yet."""
-    try:
-        os.killpg(leader, number)
-        if number == signal.SIGTERM:
-            os.killpg(leader, signal.SIGCONT)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
-def has_children(pid: int) -> bool:
-    """Whether the main thread of a process has children; True when nobody can say."""
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            return bool(file.read())
-    except OSError:
-        return True
-
-
-def children() -> list[int]:
-    """The pids of this process's children, zombies among them."""
-    try:
-        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-            return [int(pid) for pid in file.read().split()]
-    except OSError:
-        import psutil
-        return [child.pid for child in psutil.Process().children()]
 
 
 def orphans(lock_path: str | None, nonce: str) -> tuple[bool, list[Orphan]]:

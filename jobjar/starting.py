@@ -14,10 +14,10 @@ from collections.abc import Callable
 from jobjar import config, fsops, leftovers, node, process, registration, trust
 from jobjar.config import Settings
 from jobjar.errors import JobJarError, NoSuchJob, TryAgain, UsageError, of_system
+from jobjar.jobenv import base_environment
 from jobjar.layout import Jar
 from jobjar.nodelock import only_one
 from jobjar.recovery import Recovery
-from jobjar.runner import base_environment
 from jobjar.watch import Bell, Watch
 from jobjar.worker import FENCED, RENEWED, Worker
 

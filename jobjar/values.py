@@ -70,6 +70,20 @@ def log_size(text: str) -> int:
     return size
 
 
+def factor(text: str) -> float:
+    """A number from 1 to 1000."""
+    whole, _, fraction = text.partition(".")
+    digits = whole + fraction
+    if not (whole and digits.isascii() and digits.isdigit()) or len(digits) > 9 or not 1 <= float(text) <= 1000:
+        raise UsageError(f"{text!r} is no factor: write a number from 1 to 1000, as 1.5")
+    return float(text)
+
+
+def show_factor(value: float) -> str:
+    """The text that `factor` reads back."""
+    return f"{value:.9g}"
+
+
 def min_free(text: str) -> tuple[int, int]:
     """Bytes and inodes, as in "100M 1000"; the second may be left out. "0" is neither."""
     words = _words(text)

@@ -38,8 +38,8 @@ class Worker:
         self.beat = Beat(self.directory, self.log.say)
         self.journal = Journal(self.directory)
         self.queue = Queue(jar, me.node, categories)
-        self.runner = Runner(jar, self.name, lock, settings.max_log, {**base, "JJ_NODE": me.node}, self._wait,
-                             self.log.say)
+        self.runner = Runner(jar, self.name, lock, settings.max_log, settings.limit_factor,
+                             {**base, "JJ_NODE": me.node}, self._wait, self.log.say)
         self.attempts = Attempts(jar, me, self.journal, self.runner, self.log, trusted, self._be_patient)
         self.blockade = fitness.Blockade(self.log.say)
         self.room = fitness.Room(jar.home, settings.min_free, self.log.say)

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from jobjar import fsops, process, runner
+from jobjar import fsops, jobenv, process
 from support import jars, processes, workers
 from test_worker import be_quick
 
@@ -115,7 +115,7 @@ def test_the_environment_is_exactly_the_table(jar):
     w = workers.drain(jar, "A", before=pollute)
     user = pwd.getpwuid(os.geteuid())
     found = dict(line.split("=", 1) for line in printed(jar, "hello~2.-7").splitlines())
-    assert found.pop("PATH").startswith(runner.PATH)
+    assert found.pop("PATH").startswith(jobenv.PATH)
     assert found == {
         "HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name, "SHELL": user.pw_shell,
         "LANG": "de_DE.UTF-8", "TZ": "UTC", "BATCH_SYSTEM": "JobJar", "TMPDIR": w.scratch,

@@ -13,7 +13,7 @@ import shutil
 from support import faults, invariants, jars, workers
 from support.faults import CUT, LATE, Fault
 
-from jobjar import layout, node, notes, process, starting
+from jobjar import family, layout, node, notes, process, starting
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
 
@@ -258,7 +258,7 @@ def _may_say_so(fault: Fault, outcome: faults.Outcome) -> bool:
 
 def kill_orphans() -> None:
     """After a power cut the jobs are dead too."""
-    for pid in process.children():
+    for pid in family.children():
         try:
             os.kill(pid, 9)
         except ProcessLookupError:

@@ -11,7 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from jobjar import inspection, layout, moves, node, notes, process, reservation, starting, states, submission, supervision
+from jobjar import (family, inspection, layout, moves, node, notes, process, reservation, starting, states, submission,
+                    supervision)
 from support import invariants, jars, processes, programs, workers
 
 CATEGORY = "C1"
@@ -109,7 +110,7 @@ class Soak:
         """pid → role of all who live, those that a check has started included."""
         self.reap()
         found = {int(name.rpartition(".")[2]) for name in os.listdir(self.jar.workers) if layout.split_worker(name)}
-        children = set(process.children())
+        children = set(family.children())
         return {pid: self.roles.get(pid, "worker") for pid in children if pid in self.roles or pid in found}
 
     def reap(self) -> None:
@@ -183,7 +184,7 @@ class Soak:
     def _end(self) -> None:
         # Signals would miss those whom a check is just starting.
         marker = jars.write(os.path.join(self.jar.workers, layout.STOP_ALL), "")
-        processes.until(lambda: self.reap() or not process.children(), "the end of all", 60.0)
+        processes.until(lambda: self.reap() or not family.children(), "the end of all", 60.0)
         os.remove(marker)
         given = {"JJ_HOME": self.jar.home, "JJ_NODE": workers.NODE, "JJ_MAX_ATTEMPTS": "1000"}
         deadline = time.monotonic() + STALLED
