@@ -15,8 +15,7 @@ REFUSED, FAULT, BUSY, FULL = "refused", "fault", "busy", "full"
 def of_start(error: OSError, path: str) -> tuple[str, str]:
     """Whose fault it is that the claimed job `path` was not started, and why, in words; Fenced if claims/ is gone."""
     if isinstance(error, launch.Unmet):
-        is_trouble = error.errno in TROUBLE and error.errno != errno.ENOMEM
-        return FAULT if is_trouble else REFUSED, error.why
+        return FAULT if error.errno in TROUBLE else REFUSED, error.why
     directory, name = os.path.split(path)
     try:
         if name not in fslook.names_uncached(directory):

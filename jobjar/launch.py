@@ -4,7 +4,6 @@ All of it is done in the job's own process, between fork and exec: nothing of th
 the job passes before its limits hold. It costs about a millisecond more than `process.start`.
 """
 
-import errno
 import json
 import os
 import signal
@@ -51,16 +50,9 @@ def start(words: list[str], environment: dict[str, str], terms: Terms, output: s
             answer = pipe.read()
     if answer:
         os.waitpid(pid, 0)
-        raise _error(terms, *json.loads(answer))
+        option, number, path = json.loads(answer)
+        raise OSError(number, os.strerror(number), path) if option == _EXEC else Unmet(number, option, path)
     return pid
-
-
-def _error(terms: Terms, option: str, number: int, path: str | None) -> OSError:
-    if option != _EXEC:
-        return Unmet(number, option, path)
-    if number == errno.ENOMEM and any(limit[0] == limits.ADDRESS_SPACE for limit in terms.limits):
-        return Unmet(number, "address-space", None)
-    return OSError(number, os.strerror(number), path)
 
 
 # What belongs to which option, with which path, and how it is done.
@@ -79,9 +71,6 @@ def _become(steps: Iterator[Step], report: int) -> None:
             _patiently(step, path)
     except OSError as error:
         os.write(report, json.dumps([option, error.errno, path]).encode())
-    except MemoryError:
-        # Only a limit that the job has asked for leaves so little.
-        os.write(report, json.dumps([_EXEC, errno.ENOMEM, path]).encode())
     finally:
         os._exit(127)
 
@@ -105,7 +94,7 @@ def _steps(words: list[str], environment: dict[str, str], terms: Terms, output: 
     yield _EXEC, None, lambda: os.set_inheritable(lock, True)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if terms.limits:
-        yield "address-space", None, lambda: limits.impose(terms.limits)
+        yield _EXEC, None, lambda: limits.impose(terms.limits)
     yield "wrap-with" if terms.wrapped else _EXEC, words[0], lambda: os.execvpe(words[0], words, environment)
 
 

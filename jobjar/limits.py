@@ -7,7 +7,6 @@ import resource
 from jobjar.directives import Request
 from jobjar.process import GRACE
 
-ADDRESS_SPACE = resource.RLIMIT_AS
 # One limit: which, where the kernel speaks up, and where it kills.
 Limit = tuple[int, int, int]
 
@@ -25,7 +24,7 @@ def of(request: Request, factor: float) -> list[Limit]:
     if "address_space" in request:
         # Last, for whoever sets it may need more himself. And as it is: Java, Go and CUDA reserve much and use little,
         # so nobody gets this limit who has not asked for it.
-        found.append((ADDRESS_SPACE, request["address_space"], request["address_space"]))
+        found.append((resource.RLIMIT_AS, request["address_space"], request["address_space"]))
     return found
 
 

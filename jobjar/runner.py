@@ -5,6 +5,7 @@ Nothing of a job survives this module: `run` returns only when no process of the
 
 import errno
 import os
+import resource
 import stat
 import time
 from collections import namedtuple
@@ -204,6 +205,10 @@ def usage_record(outcome: Outcome) -> dict[str, object]:
               "exit": code, "signal": ended_by, "utime": round(usage.ru_utime, 4), "stime": round(usage.ru_stime, 4)}
     for key in ("maxrss", "minflt", "majflt", "inblock", "oublock", "nvcsw", "nivcsw"):
         record[key] = getattr(usage, "ru_" + key)
+    if outcome.peak:
+        # A job begins as a copy of its worker, whose own greatest size stays with it: below that it says nothing.
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        record["maxrss"] = max(outcome.peak, usage.ru_maxrss if usage.ru_maxrss > own else 0)
     if outcome.state:
         record["why"] = outcome.why
     if outcome.dropped:
