@@ -8,8 +8,9 @@ import os
 import pwd
 from collections.abc import Callable
 
-from jobjar import fslook, fsops, moves, node, notes, reservation, runner
+from jobjar import directives, fslook, fsops, jobname, moves, node, notes, reservation, runner
 from jobjar.claiming import REFUSE, Vetted
+from jobjar.directives import BY_KEY, OWN, Request
 from jobjar.errors import Fenced, UsageError
 from jobjar.journal import REFUSE as REFUSED_LINE
 from jobjar.journal import REQUEUE, Journal
@@ -44,11 +45,17 @@ class Departures:
         """It has ended: say so, and bring it to completed/."""
         record = {**runner.usage_record(outcome), "node": self.me.node, "tries": attempt.tries}
         found = self.insist(lambda: _status(self.jar.path(place)))
+        submitted = jobname.submitted(place.name)
         if found:
             record["user"], record["ino"] = self._login(found.st_uid), found.st_ino
+            submitted = submitted or found.st_mtime
         else:
             # It has removed itself, or is fenced: the move will tell.
             record["gone"] = True
+        if submitted:
+            record["submit"] = round(submitted, 3)
+        if attempt.vetted.request:
+            record["req"] = _asked(attempt.vetted.request)
         self.insist(lambda: self.journal.end(attempt.id, place.category, place.name, **record))
         self.insist(lambda: moves.complete(
             self.jar, place, self._mine(attempt), bad=record["state"] != "COMPLETED", output=self.runner.output,
@@ -127,6 +134,11 @@ class Departures:
         except OSError:
             # NFS: a server that does not answer says nothing about claims/.
             return False
+
+
+def _asked(request: Request) -> list[str]:
+    """What a person has asked for, as the words of a command line."""
+    return directives.texts({key: value for key, value in request.items() if BY_KEY[key].kind != OWN})
 
 
 def _status(path: str) -> os.stat_result | None:
