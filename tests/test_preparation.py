@@ -216,3 +216,10 @@ def test_the_carrier_is_one_file_and_says_in_its_head_how_it_works(jar, here):
     text = jobfile.written(b"\x7fELF\0", {"nice": 1}, "my prog")
     head = text.partition(b"\nJJ_CARRIED")[0].decode()
     assert "carries a file" in head and "copied into the job's scratch directory" in head and "5 bytes" in head
+
+
+def test_an_exported_environment_reaches_the_job(jar, here, monkeypatch):
+    monkeypatch.setenv("COLOUR", "red and 'blue'\n\udcff")
+    exported = job(jar, b"#!/bin/sh\n#JJ --export=COLOUR,N=1\necho \"$COLOUR\" $N\n")
+    workers.drain(jar)
+    assert printed(jar, exported) == "red and 'blue'\n\udcff 1\n"

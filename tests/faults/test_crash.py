@@ -286,11 +286,12 @@ def test_an_error_of_any_system_call_loses_nothing_and_is_told(name, workplace, 
 # What commands do besides moving a job: writing it, and leaving markers.
 
 TEXTS = [jars.script(word) for word in ("one", "two", "three")]
+QUEUES = ("unclaimed/", "waiting/", "held/")
 
 
 def _submissions(jar):
     # An empty directory has no text, and a file of which nothing was on the disk an empty one.
-    found = [text for path, text in jars.tree(jar).items() if path.startswith("unclaimed/") and text is not None]
+    found = [text for path, text in jars.tree(jar).items() if path.startswith(QUEUES) and text is not None]
     return sorted(found), [text for text in found if text not in TEXTS]
 
 
@@ -300,7 +301,8 @@ def _new_jar(workplace):
 
 def _submission(number):
     """What submits so many of TEXTS, one by one or many at once."""
-    requests = [submission.Request(text.encode(), category="C1") for text in TEXTS[:number]]
+    requests = [submission.Request(text.encode(), category="C1", state=queue[:-1])
+                for text, queue in zip(TEXTS[:number], QUEUES)]
     if number == 1:
         return lambda jar: submission.submit(jar, requests[0])
     return lambda jar: submission.submit_many(jar, requests)
