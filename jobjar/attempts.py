@@ -23,22 +23,22 @@ class Attempts:
     """What one worker needs for one job after the other. Never shared between processes."""
 
     def __init__(self, jar: Jar, me: node.Identity, journal: Journal, run: Runner, log: WorkerLog,
-                 trusted: frozenset[int], patience: Callable[[Exception, float], None]) -> None:
-        """`patience(error, seconds)` waits before a step is repeated, or raises to end the worker."""
+                 trusted: frozenset[int], patience: Callable[[Exception, float], None], several: bool = False) -> None:
+        """`patience(error, seconds)` waits before a step is repeated, or raises to end the worker; `several`: as in vet."""
         self.jar, self.journal, self.runner, self.log = jar, journal, run, log
         self.nonce = node.nonce(me)
         self.departures = Departures(jar, me, journal, run, log, patience)
         self.claims = jar.claims(node.owner(me))
         self.categories: set[str] = set()
         self._view = jar.view(node.owner(me))
-        self._trusted = trusted
+        self._trusted, self._several = trusted, several
         self._count = 0
         self.attempt = Attempt("")
         self._told: set[str] = set()
 
     def claim(self, place: Place, server_now: float) -> str:
         """Try for a candidate: WON, LOST (somebody was quicker), or LEFT where it is: no job, or not to be had."""
-        vetted = vet(self.jar.path(place), self._trusted, server_now)
+        vetted = vet(self.jar.path(place), self._trusted, server_now, self._several)
         if vetted.verdict == LEAVE:
             return LEFT
         careful = self._begin(place)
@@ -97,7 +97,7 @@ class Attempts:
         if self._begin(place):
             self._secure(place)
         # It came by a claim that seemed to fail, and what was thought of it then is forgotten.
-        self.attempt.vetted = vet(self.jar.path(place), self._trusted, server_now)
+        self.attempt.vetted = vet(self.jar.path(place), self._trusted, server_now, self._several)
 
     def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool],
                 cancelled: Callable[[], str | None] = lambda: None) -> Outcome:

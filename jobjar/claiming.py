@@ -227,8 +227,11 @@ class Queue:
         return None
 
 
-def vet(path: str, trusted: frozenset[int], server_now: float) -> Vetted:
-    """Whether to CLAIM the candidate at `path`, to REFUSE it (untrusted, asking for nonsense) or to LEAVE it."""
+def vet(path: str, trusted: frozenset[int], server_now: float, several: bool = False) -> Vetted:
+    """Whether to CLAIM the candidate at `path`, to REFUSE it (untrusted, asking for nonsense) or to LEAVE it.
+
+    `several`: whether its file may have several names.
+    """
     found, head = look_into(path)
     if found is None or not stat.S_ISREG(found.st_mode) or not _is_executable(found):
         return Vetted(LEAVE)
@@ -236,6 +239,9 @@ def vet(path: str, trusted: frozenset[int], server_now: float) -> Vetted:
         return Vetted(LEAVE)
     if found.st_uid not in trusted or found.st_mode & (stat.S_ISUID | stat.S_ISGID):
         return Vetted(REFUSE, why="its owner is not trusted by this worker, or it is set-id")
+    if found.st_nlink > 1 and not several:
+        # By another name, in a directory of his, somebody could have given a file of the owner's to this worker.
+        return Vetted(REFUSE, why="its file has several names, which it may have in a private jar only: copy it")
     try:
         return Vetted(CLAIM, settling.claimed(head))
     except UsageError as error:

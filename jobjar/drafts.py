@@ -102,16 +102,20 @@ def drop(jar: Jar, draft: Draft) -> None:
 
 def unfinished(jar: Jar) -> Iterator[Draft]:
     """The complete ones, as they are now; some may be about to be emptied by their owners."""
-    for name in fslook.names_uncached(jar.limbo):
-        of, path = parse(name), os.path.join(jar.limbo, name)
-        to = fslook.link_text(os.path.join(path, TO)) if of else None
-        if to:
-            try:
-                names = [name for name in fslook.names(path) if name != TO and not name.startswith(".")]
-            except FileNotFoundError:
-                # RACE: it was finished, or taken over, a moment ago.
-                continue
-            yield from (Draft(path, *of, name, to) for name in names)
+    return filter(None, (named(jar, name) for name in fslook.names_uncached(jar.limbo)))
+
+
+def named(jar: Jar, name: str) -> Draft | None:
+    """What the directory of this name in limbo/ holds; None when it is incomplete, so that nothing came of it, or no
+    array's."""
+    of, path = parse(name), os.path.join(jar.limbo, name)
+    to = fslook.link_text(os.path.join(path, TO)) if of else None
+    try:
+        names = [name for name in fslook.names(path) if name != TO and not name.startswith(".")] if to else []
+    except FileNotFoundError:
+        # RACE: it was finished, or taken over, a moment ago.
+        return None
+    return Draft(path, *of, names[0], to) if names else None
 
 
 def is_of(draft: Draft, me: Identity) -> bool:

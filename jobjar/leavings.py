@@ -6,7 +6,7 @@ Whatever may belong to a living process is passed over.
 import os
 from collections.abc import Iterator
 
-from jobjar import census, fslook, layout, leftovers, node, registration
+from jobjar import census, drafts, fslook, jobname, layout, leftovers, node, registration
 from jobjar.findings import PERSON, THREAT, UNTIDY, Finding
 from jobjar.fslook import DIRECTORY, FILE, LINK, Entry
 from jobjar.inventory import Inventory, is_probe
@@ -83,6 +83,8 @@ def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
         how = leftovers.of_process(me, *of) if of else BUSY
         if how != BUSY:
             yield from _say(seen, how, path, "a check of the file system", of[0].rpartition(".")[0], proof)
+    elif entry.name.startswith(layout.ARRAY):
+        yield from _array(seen, me, path, entry)
     elif draft and entry.kind == DIRECTORY:
         how = leftovers.of_process(me, *draft)
         if how != BUSY:
@@ -90,6 +92,22 @@ def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
     elif seen.age(path) > OLD and not is_probe(seen.jar.limbo, entry.name):
         yield Finding(PERSON, "old-draft", path, "it has been here for more than an hour and was never submitted: if"
                       " nobody is writing it any more, move it to unclaimed/ or remove it", proof)
+
+
+def _array(seen: Inventory, me: Identity, path: str, entry: Entry) -> Iterator[Finding]:
+    """An array that is being submitted, or was when its submitter died."""
+    of, draft = drafts.parse(entry.name), drafts.named(seen.jar, entry.name)
+    how = leftovers.of_process(me, *of) if of else HIDDEN
+    if how == BUSY or how in (AWAY, HIDDEN) and seen.age(path) < OLD:
+        return
+    if draft is None:
+        yield from _say(seen, how, path, "an unfinished array", of[0].rpartition(".")[0] if of else "?",
+                        (entry.kind, entry.ino))
+        return
+    array = jobname.split(draft.name)[0]
+    yield Finding(PERSON, "cut-short", path, f"of the array {array} some tasks were never submitted, for the process"
+                  f" {draft.owner} died: submit the same there once more, and they follow, or `jobjar cancel {array}`",
+                  (entry.ino,))
 
 
 def _aside(seen: Inventory, me: Identity, path: str, entry: Entry) -> Iterator[Finding]:

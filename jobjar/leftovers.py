@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable
 
-from jobjar import fslook, fsops, layout, node, registration, reservation, states
+from jobjar import drafts, fslook, fsops, layout, node, registration, reservation, states
 from jobjar.errors import JobJarError
 from jobjar.layout import Jar
 from jobjar.node import Identity
@@ -136,10 +136,11 @@ def _clear_limbo(jar: Jar, me: Identity) -> None:
         if _dead_owner(jar, me, text):
             reservation.withdraw(jar, os.path.join(jar.limbo, name), text)
     for entry in fslook.scan(jar.limbo):
-        draft = registration.parse_draft(entry.name)
+        draft = registration.parse_draft(entry.name) or drafts.parse(entry.name)
         if entry.name.startswith(layout.CLEANED) and entry.is_file(follow_symlinks=False):
             fsops.remove(entry.path)
-        elif draft and node.is_dead_nonce(*draft, me):
+        elif draft and node.is_dead_nonce(*draft, me) and not drafts.named(jar, entry.name):
+            # An array of which there are tasks is left for whoever submits the same again.
             fsops.remove_tree(entry.path)
 
 

@@ -8,8 +8,8 @@ import os
 from collections import namedtuple
 from collections.abc import Callable
 
-from jobjar import fslook, fsops, holders, layout, leavings, leftovers, moves, node, notes, process, registration
-from jobjar import reservation, states, submission
+from jobjar import drafts, fslook, fsops, holders, layout, leavings, leftovers, moves, node, notes, process
+from jobjar import registration, reservation, states, submission
 from jobjar.config import Settings
 from jobjar.fslook import DIRECTORY, FILE, LINK
 from jobjar.inventory import Inventory
@@ -65,7 +65,7 @@ class _Before:
         for entry in seen.limbo:
             path = os.path.join(self.jar.limbo, entry.name)
             of = registration.parse_check(entry.name) or \
-                entry.kind == DIRECTORY and registration.parse_draft(entry.name)
+                entry.kind == DIRECTORY and _unfinished(self.jar, entry.name)
             is_link = entry.kind == LINK and entry.name.startswith((layout.ASIDE, layout.TAKE))
             text = fslook.link_text(path) if is_link else None
             if text and self._is_meant(self.jar.limbo, entry.name, leftovers.standing(self.jar, self.me, text)):
@@ -85,6 +85,11 @@ class _Before:
             self.left.append(f"{os.path.join(directory, name)} is so young that another computer of this node's name"
                              " may have made it: try again in three minutes")
         return is_old
+
+
+def _unfinished(jar: Jar, name: str) -> tuple[str, str] | None:
+    """(owner, nonce) of an unfinished directory of that name in limbo/, of which nothing has come yet."""
+    return registration.parse_draft(name) or (drafts.parse(name) if not drafts.named(jar, name) else None)
 
 
 def _sweep(jar: Jar, me: Identity, left: list[str]) -> None:

@@ -220,7 +220,7 @@ def indices(text: str) -> tuple[list[range], int | None]:
     if sum(len(one) for one in ranges) > ARRAY_MAX:
         raise UsageError(f"{text!r} are more than {ARRAY_MAX} tasks: submit several arrays")
     if any(one[-1] > INDEX_MAX for one in ranges):
-        raise UsageError(f"{text!r} holds an index above {INDEX_MAX}: count from a smaller one")
+        raise UsageError(f"{text!r} holds an index above {INDEX_MAX}: write smaller ones")
     _require_different(ranges, text)
     return ranges, quantities.parse_count(cap, 1) if percent else None
 

@@ -52,7 +52,9 @@ def _draw_up(draft: str, text: str) -> None:
 def parse_draft(name: str) -> tuple[str, str] | None:
     """(owner, nonce) of the unfinished directory of that name in limbo/; None when it is something else."""
     parts = name.removeprefix(".").rsplit(".", 2)
-    if not name.startswith(".") or len(parts) < 3 or not layout.split_worker(parts[0]):
+    # What a process of a node called "array" would make is rather left lying about than taken for something else.
+    is_other = not name.startswith(".") or name.startswith(layout.ARRAY)
+    if is_other or len(parts) < 3 or not layout.split_worker(parts[0]):
         return None
     return parts[0], f"{parts[1]}.{parts[2]}"
 

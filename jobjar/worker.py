@@ -7,7 +7,7 @@ fenced. docs/PROTOCOL.md section 5 has the order of its looks.
 import random
 import time
 
-from jobjar import claiming, fitness, node, registration
+from jobjar import claiming, fitness, node, registration, trust
 from jobjar.attempts import WON, Attempts
 from jobjar.beat import INTERVAL, Beat
 from jobjar.blame import BUSY, FAULT, FULL
@@ -40,7 +40,8 @@ class Worker:
         self.queue = Queue(jar, me.node, categories)
         self.runner = Runner(jar, self.name, lock, settings.max_log, settings.limit_factor,
                              {**base, "JJ_NODE": me.node}, self._wait, self.log.say)
-        self.attempts = Attempts(jar, me, self.journal, self.runner, self.log, trusted, self._be_patient)
+        self.attempts = Attempts(jar, me, self.journal, self.runner, self.log, trusted, self._be_patient,
+                                 trust.is_private(jar, settings))
         self.blockade = fitness.Blockade(self.log.say)
         self.room = fitness.Room(jar.home, settings.min_free, self.log.say)
         self.faults = fitness.Faults(jar, self.name, me.node, self.runner.is_fit, self.log.say)

@@ -224,6 +224,13 @@ def test_a_file_of_somebody_who_is_not_trusted_is_refused(jar):
     assert vet(workers.place(jar, "x", mode=0o755), trusted=[os.geteuid() + 1]) == claiming.REFUSE
 
 
+def test_a_file_with_several_names_is_claimed_in_a_private_jar_only(jar):
+    path = workers.place(jar, "x")
+    os.link(path, os.path.join(jar.unclaimed, "y"))
+    assert vet(path) == claiming.REFUSE
+    assert claiming.vet(path, frozenset([os.geteuid()]), 0.0, several=True).verdict == claiming.CLAIM
+
+
 def test_links_fifos_and_directories_are_left_unopened(jar):
     os.mkfifo(os.path.join(jar.unclaimed, "fifo"))
     os.symlink("/bin/true", os.path.join(jar.unclaimed, "link"))

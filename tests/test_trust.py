@@ -38,6 +38,18 @@ def test_a_private_jar_is_trusted_with_the_jobs_of_its_user(jar):
     assert trust.require(jar, settings(jar)) == {os.geteuid()}
 
 
+def test_a_jar_is_private_when_nobody_else_can_put_anything_into_it(jar):
+    assert trust.is_private(jar, settings(jar))
+    assert not trust.is_private(jar, settings(jar, JJ_TRUSTED_USERS="nobody"))
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o757, 0o1770])
+def test_a_jar_into_which_others_can_put_something_is_not_private_sticky_or_not(jar, mode, monkeypatch):
+    monkeypatch.setattr(trust, "_is_private_group", lambda *_: False)
+    os.chmod(jar.unclaimed, mode)
+    assert not trust.is_private(jar, settings(jar))
+
+
 DIRECTORIES = ["", "limbo", "unclaimed", "held", "waiting", "claimed", "completed", "failed", "logs", "notes", "workers"]
 
 
