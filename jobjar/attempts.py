@@ -24,7 +24,7 @@ class Attempts:
 
     def __init__(self, jar: Jar, me: node.Identity, journal: Journal, run: Runner, log: WorkerLog,
                  trusted: frozenset[int], patience: Callable[[Exception, float], None], several: bool = False) -> None:
-        """`patience(error, seconds)` waits before a step is repeated, or raises to end the worker; `several`: see vet."""
+        """`patience(error, seconds)` waits before a step is repeated, or raises to end it. `several`: as `vet`."""
         self.jar, self.journal, self.runner, self.log = jar, journal, run, log
         self.nonce = node.nonce(me)
         self.departures = Departures(jar, me, journal, run, log, patience)
