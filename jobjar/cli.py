@@ -17,6 +17,8 @@ JOBJAR = "jobjar"
 # Subcommand of jobjar → its module in jobjar/commands/, and its program in bin/ if it has one.
 COMMANDS = {
     "submit": ("submit", "submit_job"),
+    "list": ("list", None),
+    "explain": ("explain", None),
     "unique-job-name": ("unique_job_name", "unique_job_name"),
     "start-worker": ("start_worker", "start_worker"),
     "check-workers": ("check_workers", "check_workers"),

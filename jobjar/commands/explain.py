@@ -1,0 +1,35 @@
+"""`jobjar explain`: why a job is not running, or what has become of it.
+
+It changes nothing in the jar.
+"""
+
+from jobjar import explaining, layout, node, selection
+from jobjar.config import Settings
+
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobjar.options import Options, Parser
+
+NAME = "explain"
+HELP = "say why a job is not running, rule by rule and node by node"
+
+
+def add_options(parser: "Parser") -> None:
+    """Declare the command's options."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("job", metavar="JOB", nargs="+", help="a job by id, a fragment of its name, or last")
+
+
+def run(options: "Options", settings: Settings) -> int:
+    """Print what there is to say; the exit status is 0."""
+    jar = layout.open_jar(settings.home, settings.worker_home)
+    me = node.myself(settings.node)
+    found = [explaining.explain(jar, me, place, settings.max_attempts) for place in selection.jobs(jar, options.job)]
+    if options.json:
+        # Only those who ask for it pay for the import.
+        import json
+        print(json.dumps(explaining.document(found), indent=1))
+    else:
+        print("\n".join(map(explaining.render, found)), end="")
+    return 0
