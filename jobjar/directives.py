@@ -198,9 +198,12 @@ def take(request: Request, found: list[str]) -> None:
 def put(request: Request, option: Option, text: str) -> None:
     """Add one option with its value as a text; UsageError when that will not do."""
     try:
+        text.encode("utf-8", "surrogateescape")
         value = option.parse(text)
     except UsageError as error:
         raise UsageError(f"--{option.name}: {error}") from None
+    except UnicodeEncodeError as error:
+        raise UsageError(f"--{option.name}: {text[error.start]!r} stands for no bytes: leave it out") from None
     if option.many:
         old = request.get(option.key, [])
         request[option.key] = old + (value if isinstance(value, list) else [value])

@@ -3,12 +3,16 @@
 Pure. `directives.OPTIONS` says which of these belongs to which option. What `show_…` writes is read back as the same.
 """
 
+import os
+
 from jobjar import quantities
 from jobjar.errors import UsageError
 
 # How many tasks an array may have, its greatest index, and how long the text that says its indices may be.
 ARRAY_MAX, INDEX_MAX, ARRAY_TEXT_MAX = 1_000_000, 999_999_999, 65_536
 TEXT_MAX = 1000
+# Linux starts no program with a variable of 128 KiB.
+VARIABLE_MAX = 128 * 1024 - 1
 _SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "ALRM": 14, "TERM": 15, "CONT": 18,
            "STOP": 19, "TSTP": 20, "XCPU": 24, "WINCH": 28}
 NONE, ALL = "NONE", "ALL"
@@ -149,6 +153,9 @@ def variable(text: str) -> str:
     name, equals, _ = text.partition("=")
     if not equals or not name or "\0" in text:
         raise UsageError(f"{text[:40]!r} is no variable with its value: write NAME=VALUE")
+    if len(os.fsencode(text)) > VARIABLE_MAX:
+        raise UsageError(f"{name[:40]} is longer than the {VARIABLE_MAX} bytes that a program can be given: write it"
+                         " into a file that the job reads")
     return text
 
 

@@ -86,7 +86,7 @@ def exported(text: str, environment: dict[str, str]) -> list[str]:
             if part not in environment:
                 raise UsageError(f"--export: there is no variable {part} here: export it first, or write {part}=VALUE")
             found[part] = environment[part]
-    return [f"{name}={value}" for name, value in found.items()]
+    return [parameters.variable(f"{name}={value}") for name, value in found.items()]
 
 
 def refuse_contradictions(request: Request) -> None:

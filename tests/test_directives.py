@@ -129,7 +129,7 @@ def test_keywords_take_what_python_has(given, request_):
     {"mem": float("inf")}, {"mem": []}, {"hold": "no"}, {"hold": 2}, {"chdir": b"/x"}, {"chdir": object()},
     {"tag": {"a"}}, {"cpus": -1}, {"nice": 2.5}, {"begin": 1e30}, {"begin": object()}, {"retries": "x"},
     {"export": {"A": 1}}, {"array": []}, {"nothing": 1}, {"submit_dir": "/x"}, {"env": "A=1"}, {"stage-in": "x"},
-    {3: 4}])
+    {"comment": "\ud800"}, {"chdir": "/\ud800"}, {"export": "A=\ud800"}, {3: 4}])
 def test_keywords_refuse_all_else(given):
     with pytest.raises(UsageError) as caught:
         directives.keywords(given)

@@ -114,7 +114,10 @@ def test_a_carrier_that_is_run_by_hand_says_what_it_is(tmp_path):
 
 
 def test_a_request_that_no_worker_would_read_to_its_end_is_refused():
+    # Each line is 100,012 bytes long.
+    variables = [f"A={number:02}" + "x" * 99_997 for number in range(11)]
     with pytest.raises(UsageError, match="longer than 1048576 bytes: export fewer"):
-        jobfile.written(b"ls\n", {"env": ["A=" + "x" * 2**20]})
-    fits = jobfile.written(b"ls\n", {"env": ["A=" + "x" * (2**20 - 20)]})
-    assert len(directives.read(fits)["env"][0]) == 2**20 - 18
+        jobfile.written(b"ls\n", {"env": variables})
+    assert directives.read(jobfile.written(b"ls\n", {"env": variables[:10]}))["env"] == variables[:10]
+    with pytest.raises(UsageError, match="longer than 1048576 bytes"):
+        jobfile.written(b"#" * 50_000 + b"\nls\n", {"env": variables[:10]})

@@ -41,12 +41,19 @@ def test_what_people_write_is_understood(parse, text, value):
     (parameters.export, ["", "A,", ",A", "A B", "=1", "A=\0", "JJ_HOME", "A=1,JJ_X=2", "A\n=1"]),
     (parameters.path, ["", "a\0b"]), (parameters.paths, ["", "a,,b", ","]),
     (parameters.line, ["", "a\nb", "a\x1b", "x" * 1001, "\udcff"]),
-    (parameters.array, ["", "1-", "-1", "5-1", "1:2", "1-5:0", "1,1", "1-5,3", "a", "1-5%", "1-5%0", "%", "%0", "1-1000001",
-                        "0-999999999", "1000000000000", "1 - 5", "1-5:2:3", "1-2-3"])])
+    (parameters.array, ["", "1-", "-1", "5-1", "1:2", "1-5:0", "1,1", "1-5,3", "a", "1-5%", "1-5%0", "%", "%0",
+                        "1-1000001", "0-999999999", "1000000000000", "1 - 5", "1-5:2:3", "1-2-3"])])
 def test_what_will_not_do_is_refused_with_a_remedy(parse, texts):
     for text in texts:
-        with pytest.raises(UsageError, match="write|submit several|leave|name"):
+        with pytest.raises(UsageError, match="write|submit several|leave|name|smaller"):
             parse(text)
+
+
+def test_a_variable_that_no_program_could_be_given_is_refused():
+    assert parameters.variable("A=" + "x" * 131_069)
+    for text in ("A=" + "x" * 131_070, "A=" + "€" * 43_690):
+        with pytest.raises(UsageError, match="A is longer than"):
+            parameters.variable(text)
 
 
 def test_a_bare_number_for_time_or_memory_is_refused_with_both_readings():

@@ -199,6 +199,16 @@ def test_programs_and_scripts_with_options_run_as_they_would_without(jar, here):
                 for name in os.listdir(jar.worker(worker)) if name.startswith("scratch")]
 
 
+def test_a_carried_program_runs_in_another_directory_and_by_another_program(jar, here):
+    with open("/usr/bin/printenv", "rb") as file:
+        program = file.read()
+    elsewhere = job(jar, program, chdir=".", output="%x.out", id="word")
+    wrapped = job(jar, program, wrap_with="env COLOUR=red", comment="x")
+    workers.drain(jar)
+    assert f"JJ_JOB_ID={jobname_of(elsewhere)}" in jars.read(here + "/word.out") and os.listdir(here) == ["word.out"]
+    assert "COLOUR=red" in printed(jar, wrapped).splitlines()
+
+
 def jobname_of(place):
     return place.name.rpartition(".")[0]
 
