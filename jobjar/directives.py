@@ -44,6 +44,12 @@ class Option:
         return self.parse is None
 
 
+def _pattern(text: str) -> str:
+    # Of use to few jobs, and read by every submission.
+    from jobjar import patterns
+    return patterns.check(text)
+
+
 OPTIONS: dict[str, Option] = {
     "priority": Option(PLACE, "N", jobname.parse_priority, "claim it before jobs of a lower priority (default 0)",
                        short="-p"),
@@ -79,9 +85,9 @@ OPTIONS: dict[str, Option] = {
     "export": Option(JOB, "NONE|ALL|A,B=1", parameters.export, "environment variables that it is to find (default"
                      " NONE)"),
     "chdir": Option(JOB, "DIR", parameters.path, "run it in this directory, not in a fresh one"),
-    "output": Option(JOB, "FILE", parameters.path, "what it prints goes to this file: %j is the job's id, %A the"
+    "output": Option(JOB, "FILE", _pattern, "what it prints goes to this file: %j is the job's id, %A the"
                      " array's, %a the index, %x the word of -i, %u the user, %N the node"),
-    "error": Option(JOB, "FILE", parameters.path, "what it prints on standard error goes to this file"),
+    "error": Option(JOB, "FILE", _pattern, "what it prints on standard error goes to this file"),
     "open-mode": Option(JOB, "append|truncate", parameters.open_mode, "what becomes of what is in those files (default"
                         " truncate)"),
     "wrap-with": Option(JOB, "PROGRAM", parameters.line, "run it by this program, which gets the job's command line as"

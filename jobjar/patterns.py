@@ -5,6 +5,7 @@ Pure. A number between the % and an `a` fills the index up with zeros: %4a. With
 
 from collections.abc import Callable
 
+from jobjar import parameters
 from jobjar.errors import UsageError
 
 LETTERS = {"j": "the job's id", "A": "its array's id", "a": "its index in the array", "x": "the word of -i",
@@ -13,8 +14,8 @@ WIDTH_MAX = 10
 
 
 def check(text: str) -> str:
-    """`text` itself, when all that can be filled in is known; else UsageError."""
-    expand(text, lambda letter: "")
+    """`text` itself, when it is a path and all that is to be filled in is known; else UsageError."""
+    expand(parameters.path(text), lambda letter: "")
     return text
 
 
@@ -46,8 +47,3 @@ def _fill(pattern: str, width: str, letter: str, value: Callable[[str], str]) ->
         raise UsageError(f"{pattern!r} asks for more than {WIDTH_MAX} digits: write a smaller number")
     text = value(letter)
     return text.zfill(int(width)) if width and letter == "a" and text else text
-
-
-def escape(path: str) -> str:
-    """The pattern that means exactly this path."""
-    return path.replace("%", "%%")
