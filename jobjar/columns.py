@@ -17,27 +17,25 @@ CODES = {"PENDING": "PD", "RUNNING": "R", "COMPLETED": "CD", "FAILED": "F", "CAN
          "OUT_OF_MEMORY": "OOM"}
 # Reasons whose word says too little; "" is that of a job that does not wait.
 _TO_BE_EXPLAINED = ("", "JobHeldUser", "ReqNodeNotAvail", "BadConstraints")
-# What a column needs beside the listing: the job's file opened, or the journals read.
-HEAD, END = "head", "end"
 
-# One job. `user`: of its name, else of its file; `submit`, `start`, `end`: s since the epoch, or None. `reason`,
-# `says`: of a pending job Slurm's word and ours; of others `says` alone. `request`: what it asks for, {} unless it was
-# looked for; `record`: its end line, {} likewise. `task`: (array's id, index), of what may be a task; `tasks`: the
-# indices, when one row stands for several tasks.
-Row = namedtuple("Row", "place user state reason says node worker submit start end request record task tasks",
-                 defaults=((),))
-# `of(row, now)`: the value, or None; `kind`: as in `accounting`.
-Column = namedtuple("Column", "heading kind help of needs", defaults=("",))
+# One job. `id`, `priority`: of its name; `user`: of its name, else of its file; `submit`, `start`, `end`: s since the
+# epoch, or None. `reason`, `says`: of a pending job Slurm's word and ours; of others `says` alone. `request`: what it
+# asks for, {} unless it was looked for; `record`: its end line, {} likewise. `task`: (array's id, index), of what may
+# be a task; `tasks`: the indices, when one row stands for several tasks.
+Row = namedtuple("Row", "place id priority user state reason says node worker submit start end request record task"
+                 " tasks", defaults=((),))
+# `of(row, now)`: the value, or None; `kind`: as in `accounting`; `opens`: whether it needs the job's file opened.
+Column = namedtuple("Column", "heading kind help of opens", defaults=(False,))
 
 
 def job_id(row: Row) -> str:
     """The job's id; of several tasks that of the array, with their indices."""
-    return f"{row.task[0]}_[{ranges(row.tasks)}]" if row.tasks else jobname.split(row.place.name)[0]
+    return f"{row.task[0]}_[{ranges(row.tasks)}]" if row.tasks else row.id
 
 
 def label(row: Row) -> str | None:
     """The word of -i in a name that we made, or the name that somebody else has made."""
-    return jobname.word(row.task[0] if row.tasks else jobname.split(row.place.name)[0])
+    return jobname.word(row.task[0] if row.tasks else row.id)
 
 
 def elapsed(row: Row, now: float) -> float | None:
@@ -68,7 +66,7 @@ COLUMNS: dict[str, Column] = {
     "category": Column("CATEGORY", TEXT, "its category", lambda r, now: r.place.category or r.record.get("c")),
     "name": Column("NAME", TEXT, "the word of -i, or the name that somebody gave to the file", lambda r, now: label(r)),
     "user": Column("USER", TEXT, "who submitted it", lambda r, now: r.user),
-    "priority": Column("PRIO", COUNT, "its priority", lambda r, now: jobname.split(r.place.name)[1]),
+    "priority": Column("PRIO", COUNT, "its priority", lambda r, now: r.priority),
     "st": Column("ST", TEXT, "its state in Slurm's letters: " + " ".join(CODES.values()),
                  lambda r, now: CODES.get(r.state, r.state)),
     "time": Column("TIME", SECONDS, "for how long it has run", elapsed),
@@ -80,17 +78,22 @@ COLUMNS: dict[str, Column] = {
     "submit": Column("SUBMIT", MOMENT, "when it was submitted", lambda r, now: r.submit),
     "age": Column("AGE", SECONDS, "how long ago that was", lambda r, now: r.submit and max(0.0, now - r.submit)),
     "start": Column("START", MOMENT, "when it was started", lambda r, now: r.start),
-    "end": Column("END", MOMENT, "when it had ended", lambda r, now: r.end, END),
+    "end": Column("END", MOMENT, "when it had ended", lambda r, now: r.end),
     "exitcode": Column("EXITCODE", TEXT, "exit status and signal: 1:0, 0:9",
-                       lambda r, now: accounting.exit_code(r.record), END),
+                       lambda r, now: accounting.exit_code(r.record)),
     "file": Column("FILE", TEXT, "the name of its file", lambda r, now: r.place.name),
-    "tag": Column("TAG", TEXT, "its tags", _asked("tag"), HEAD),
-    "comment": Column("COMMENT", TEXT, "its comment", _asked("comment"), HEAD),
-    "cpus": Column("CPUS", TEXT, "the processors that it asks for", _asked("cpus"), HEAD),
-    "mem": Column("MEM", TEXT, "the memory that it asks for", _asked("mem"), HEAD),
-    "limit": Column("LIMIT", TEXT, "the time that it asks for", _asked("time"), HEAD),
+    "tag": Column("TAG", TEXT, "its tags", _asked("tag"), True),
+    "comment": Column("COMMENT", TEXT, "its comment", _asked("comment"), True),
+    "cpus": Column("CPUS", TEXT, "the processors that it asks for", _asked("cpus"), True),
+    "mem": Column("MEM", TEXT, "the memory that it asks for", _asked("mem"), True),
+    "limit": Column("LIMIT", TEXT, "the time that it asks for", _asked("time"), True),
 }
 DEFAULT = ("jobid", "category", "name", "user", "priority", "st", "time", "where")
+
+
+def need_heads(names: Iterable[str]) -> bool:
+    """Whether the jobs' files have to be opened for these columns."""
+    return any(COLUMNS[name].opens for name in names)
 
 
 def choose(words: str) -> tuple[str, ...]:
@@ -147,7 +150,7 @@ def table(rows: list[Row], names: tuple[str, ...], now: float, has_header: bool)
 def document(rows: list[Row], names: tuple[str, ...], troubles: Iterable[str], now: float) -> dict:
     """The rows as one JSON document; times are seconds since the epoch. Columns that need a job's file are in it when
     they are among `names`."""
-    keys = [name for name, column in COLUMNS.items() if name != "where" and (name in names or column.needs != HEAD)]
+    keys = [name for name, column in COLUMNS.items() if name != "where" and (name in names or not column.opens)]
     return {"schema": SCHEMA, "now": now, "jobs": [_object(row, keys, now) for row in rows], "troubles": list(troubles)}
 
 

@@ -27,25 +27,31 @@ Wanted = namedtuple("Wanted", "states users categories named nodes since until t
 Listing = namedtuple("Listing", "rows troubles now")
 
 
-def look(jar: Jar, me: Identity, wanted: Wanted, needs: Iterable[str] = ()) -> Listing:
+def look(jar: Jar, me: Identity, wanted: Wanted, needs_heads: bool = False) -> Listing:
     """The rows of the jobs that are wanted: what runs, then what waits in the order of claiming, then what has ended.
 
-    `needs`: columns.HEAD to have what the jobs ask for.
+    `needs_heads`: whether each row is to have its `request`, for which a file has to be opened.
     """
     seen = census.active(jar, me)
     troubles = list(seen.troubles)
     ended = list(_ended(jar, wanted, troubles)) if _wants_ended(wanted) else []
     rows = [*_running(jar, seen), *_pending(jar, reasons.Facts(jar, seen)), *ended]
-    rows = [row for row in rows if all(wish is None or rule(row, wish) for wish, rule in zip(wanted, FILTERS))]
-    if columns.HEAD in needs or wanted.tags:
-        rows = [row._replace(request=asked(jar, row.place)) for row in rows]
+    filters = [(rule, wish) for rule, wish in zip(FILTERS, wanted) if wish is not None]
+    rows = [row for row in rows if all(rule(row, wish) for rule, wish in filters)]
+    if needs_heads or wanted.tags:
+        rows = with_requests(jar, rows)
     if wanted.tags:
         rows = [row for row in rows if set(wanted.tags) <= set(row.request.get("tag", ()))]
     return Listing(_once(jar, rows), tuple(troubles), seen.now)
 
 
+def with_requests(jar: Jar, rows: Iterable[Row]) -> list[Row]:
+    """The rows with what the jobs ask for; tasks of an array that share a row are one file."""
+    return [row._replace(request=asked(jar, row.place)) for row in rows]
+
+
 def _is_called(row: Row, globs: Iterable[str]) -> bool:
-    names = [columns.label(row) or "", jobname.split(row.place.name)[0]]
+    names = [columns.label(row) or "", row.id]
     return any(fnmatch.fnmatchcase(name, glob) for glob in globs for name in names)
 
 
@@ -71,9 +77,12 @@ def _row(jar: Jar, place: Place, state: str, **more: object) -> Row:
     user, submit = jobname.login(place.name), jobname.submitted(place.name)
     if user is None:
         user, submit = _of_file(jar, place)
-    plain = {"user": user, "state": state, "reason": "", "says": "", "node": None, "worker": None, "submit": submit,
-             "start": None, "end": None, "request": {}, "record": {}, "task": jobname.array_task(place.name)}
-    return Row(place, **{**plain, **more})
+    base, priority = jobname.split(place.name)
+    # Of 100,000 jobs few are tasks.
+    task = jobname.array_task(place.name) if "_" in base else None
+    plain = {"reason": "", "says": "", "node": None, "worker": None, "start": None, "end": None, "request": {},
+             "record": {}, **more}
+    return Row(place, base, priority, user, state, submit=submit, task=task, **plain)
 
 
 def _of_file(jar: Jar, place: Place) -> tuple[str | None, float | None]:
@@ -188,7 +197,7 @@ def collapse(rows: Iterable[Row]) -> list[Row]:
 
 def _alike(row: Row) -> tuple:
     says = row.says if row.state == PENDING else ""
-    return row.task[0], row.state, row.reason, says, row.place.category, jobname.split(row.place.name)[1]
+    return row.task[0], row.state, row.reason, says, row.place.category, row.priority
 
 
 def _together(group: list[Row]) -> Row:

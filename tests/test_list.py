@@ -22,8 +22,8 @@ def put(jar, state, name, category=None, **more):
     return jars.put(jar, Place(state, category, name), **more)
 
 
-def rows(jar, needs=(), **wanted):
-    return listing.look(jar, ME, Wanted(**{"states": listing.ACTIVE, **wanted}), needs).rows
+def rows(jar, **wanted):
+    return listing.look(jar, ME, Wanted(**{"states": listing.ACTIVE, **wanted})).rows
 
 
 def reasons(jar):

@@ -45,13 +45,15 @@ def add_options(parser: "Parser") -> None:
 def run(options: "Options", settings: Settings) -> int:
     """Print the list; the exit status is 0."""
     jar = layout.open_jar(settings.home, settings.worker_home)
-    needs = {columns.COLUMNS[name].needs for name in (*options.columns, *(name for name, _ in options.sort))}
-    found = listing.look(jar, node.myself(settings.node), _wanted(options, jar), needs)
+    found = listing.look(jar, node.myself(settings.node), _wanted(options, jar),
+                         columns.need_heads(name for name, _ in options.sort))
     for trouble in found.troubles:
         print(f"list: {text.escape(trouble)}", file=sys.stderr)
     is_apart = options.tasks or options.json or options.job
     rows = columns.in_order(found.rows if is_apart else listing.collapse(found.rows), options.sort, found.now)
     rows = rows if options.limit is None else rows[:options.limit]
+    if columns.need_heads(options.columns):
+        rows = listing.with_requests(jar, rows)
     if options.json:
         # Only those who ask for it pay for the import.
         import json
