@@ -8,7 +8,7 @@ import os
 import pwd
 from collections.abc import Callable
 
-from jobjar import directives, fslook, fsops, jobname, moves, node, notes, reservation, runner
+from jobjar import directives, fslook, fsops, harvest, jobname, moves, node, notes, reservation, runner
 from jobjar.claiming import REFUSE, Vetted
 from jobjar.directives import BY_KEY, OWN, Request
 from jobjar.errors import Fenced, UsageError
@@ -44,6 +44,9 @@ class Departures:
     def end(self, attempt: Attempt, place: Place, outcome: Outcome) -> None:
         """It has ended: say so, and bring it to completed/."""
         record = {**runner.usage_record(outcome), "node": self.me.node, "tries": attempt.tries}
+        if "stage_out" in attempt.vetted.request:
+            record |= self.insist(lambda: harvest.record(self.jar, attempt.vetted.request, self.runner.scratch,
+                                                         jobname.split(place.name)[0], record["state"]))
         found = self.insist(lambda: _status(self.jar.path(place)))
         submitted = jobname.submitted(place.name)
         if found:

@@ -15,6 +15,18 @@ from jobjar.errors import UsageError
 from jobjar.layout import Jar
 
 
+def record(jar: Jar, request: Request, scratch: str, base: str, state: str) -> dict[str, object]:
+    """Carry out what the job `base`, which ended in `state`, was asked to make; what the end line says of that.
+
+    `staged`: the name in staged/. A job that ended well and has not made all of it has FAILED, and `why` says so.
+    """
+    staged, missing = carry_out(jar, request, request.get("chdir", scratch), base)
+    found = {"staged": staged} if staged else {}
+    if missing and state == "COMPLETED":
+        found |= {"state": "FAILED", "why": f"it has not made what --stage-out names: {', '.join(missing)}"}
+    return found
+
+
 def carry_out(jar: Jar, request: Request, top: str, base: str) -> tuple[str | None, list[str]]:
     """Carry what the job `base` was asked to make, in the directory `top`, to staged/: the name there, None when there
     was nothing, and the names for which there was nothing.

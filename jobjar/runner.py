@@ -11,11 +11,11 @@ import time
 from collections import namedtuple
 from collections.abc import Callable
 
-from jobjar import blame, fsops, jobenv, launch, process, terms
+from jobjar import blame, fsops, jobenv, launch, process, staging, terms
 from jobjar.capture import Capture
 from jobjar.directives import Request
 from jobjar.ending import QUIT, Ending
-from jobjar.errors import VANISHED, UsageError
+from jobjar.errors import VANISHED, JobJarError, UsageError
 from jobjar.layout import Jar, Place
 from jobjar.terms import Start
 
@@ -65,6 +65,12 @@ class Runner:
             self._make_scratch()
         except OSError as error:
             return Outcome(blame.of_node(error), why=f"no scratch directory: {error}")
+        try:
+            staging.lay_out(self.jar, request, self.scratch)
+        except OSError as error:
+            return Outcome(blame.of_node(error), why=f"its files could not be laid out: {error}")
+        except JobJarError as error:
+            return Outcome(blame.REFUSED, why=str(error))
         path = self.jar.path(place)
         environment = jobenv.environment(self.jar, self._base, place, attempt, tries)
         try:
