@@ -1,0 +1,262 @@
+"""What a person does to jobs that wait: hold, release, alter, retry.
+
+Each job is taken first, by the rename that changes its state; a job that a worker has claimed in between is running,
+and is said to be. Notes that explain a move are written before it, those of many jobs with one wait for the disk.
+"""
+
+import fnmatch
+import itertools
+import os
+import stat
+import time
+from collections import namedtuple
+from collections.abc import Callable, Iterable
+
+from jobjar import census, ends, fslook, fsops, jobname, moves, node, notes, reservation, selection, waits
+from jobjar.errors import Fenced
+from jobjar.layout import Jar, Place
+from jobjar.states import CLAIMS, COMPLETED, FAILED, HELD, QUEUES, UNCLAIMED, WAITING
+
+# A job that is somewhere else each time one looks is left alone after so many looks.
+ROUNDS = 5
+PAUSE = 0.02
+PRIORITY_MAX = 999_999_999
+ENDED = "has ended already"
+
+# Numbers the changes of this process, so that no two of them take each other's reservations for their own.
+_numbers = itertools.count(1)
+
+# One way to change jobs. `sources`: the states in which it can be done; `otherwise(place)`: what becomes of a job in
+# another one; `notes(place)`: the lines to be written before, as `notes.add_many` takes them; `move(place)`: the move;
+# `says(place)`: what is said of the job at its new place.
+Verb = namedtuple("Verb", "sources otherwise notes move says")
+
+
+class Change:
+    """One person's change of some jobs. `done` and `left`: a line for each job to which it was done, or could not be.
+
+    `tell` and `complain` hear these lines at once.
+    """
+
+    def __init__(self, jar: Jar, node_name: str, tell: Callable[[str], object] = lambda line: None,
+                 complain: Callable[[str], object] = lambda line: None) -> None:
+        self.jar = jar
+        self.me = node.myself(node_name)
+        self.writer = node.owner(self.me)
+        self.token = f"{node.nonce(self.me)}-{next(_numbers)}"
+        self.mine = reservation.text(self.writer, self.token)
+        self.done: list[str] = []
+        self.left: list[str] = []
+        self._tell, self._complain = tell, complain
+        self._touched: set[str] = set()
+
+    def did(self, place: Place, what: str) -> None:
+        """Say what was done to a job."""
+        self.done.append(f"{id_of(place)} {what}")
+        self._tell(self.done[-1])
+
+    def could_not(self, place: Place, why: str) -> None:
+        """Say why it could not be done to a job."""
+        self.left.append(f"{id_of(place)} {why}")
+        self._complain(self.left[-1])
+
+    def settle(self) -> None:
+        """Make what was done survive a power cut."""
+        for directory in sorted(self._touched):
+            fsops.sync_directory(directory)
+        self._touched.clear()
+
+    def apply(self, places: Iterable[Place], verb: Verb) -> None:
+        """Do it to all these jobs, as far as it can be done."""
+        todo = list(places)
+        try:
+            for number in range(ROUNDS):
+                # Whoever has a job in hand just now may need it for a moment only.
+                time.sleep(PAUSE * number if todo else 0.0)
+                todo = self._round(todo, verb) if todo else []
+        finally:
+            self.settle()
+        for place in todo:
+            self.could_not(place, "is in somebody else's hands whenever it is looked for: try again; if he has died,"
+                                  " `recover_stranded` on his node first")
+
+    def _round(self, places: list[Place], verb: Verb) -> list[Place]:
+        """One try; where those are now that somebody else has moved, or is moving."""
+        ready = []
+        for place in places:
+            if place.state in verb.sources:
+                ready.append(place)
+            else:
+                verb.otherwise(place)
+        inodes = {place: self._inode(place) for place in ready if jobname.number(place.name) is None}
+        notes.add_many(self.jar, self.writer, [line for place in ready for line in verb.notes(place)])
+        lost = []
+        for place in ready:
+            moved = self._try(place, verb)
+            if moved is None:
+                lost.append(place)
+            else:
+                self._touched.add(self.jar.directory(moved.state, moved.category))
+                self.did(moved, verb.says(moved))
+        return self.again({place: inodes.get(place) for place in lost})
+
+    def _try(self, place: Place, verb: Verb) -> Place | None:
+        try:
+            return verb.move(place)
+        except Fenced:
+            # RACE: its category, or the worker that had it, is gone.
+            return None
+
+    def _inode(self, place: Place) -> int | None:
+        try:
+            found = fslook.status(*os.path.split(self.jar.path(place)))
+        except NotADirectoryError:
+            return None
+        return found.st_ino if found and stat.S_ISREG(found.st_mode) else None
+
+    def again(self, lost: dict[Place, int | None]) -> list[Place]:
+        """Where jobs are now that were not where they were expected; of those that are nowhere it is said.
+
+        Each with the inode of its file: only names of our own making are unique.
+        """
+        sought = {selection.stem(place.name) for place in lost}
+        seen: dict[str, list[Place]] = {}
+        for found in selection.Listing(self.jar).places(selection.PLACES) if lost else ():
+            if (stem := selection.stem(found.name)) in sought:
+                seen.setdefault(stem, []).append(found)
+        places = []
+        for place, ino in lost.items():
+            # Of a job that was seen twice the later place counts.
+            same = [found for found in seen.get(selection.stem(place.name), [])
+                    if jobname.number(place.name) or ino is not None and self._inode(found) == ino]
+            if same:
+                places.append(same[-1])
+            else:
+                self.could_not(place, "is nowhere to be seen any more")
+        return places
+
+    def carry(self, place: Place, category: str | None) -> Callable[[str], None]:
+        """What takes the attempts that count along to the name that the job is about to get in that category."""
+        return lambda name: notes.carry(self.jar, self.writer, place.name, place.category, name, category)
+
+    def refusing(self, wrong: dict[str, str], right: dict[str, str] = {}) -> Callable[[Place], None]:
+        """A Verb's `otherwise`: by state, why it cannot be done, or what is said of a job that is so already."""
+        def say(place: Place) -> None:
+            if place.state in right:
+                self.did(place, right[place.state])
+            else:
+                self.could_not(place, wrong[place.state])
+        return say
+
+
+def id_of(place: Place) -> str:
+    """The job's id, also while it is edited."""
+    return jobname.split(jobname.unedited(place.name) or place.name)[0]
+
+
+def _no_notes(place: Place) -> list[notes.Line]:
+    return []
+
+
+def hold(change: Change, places: Iterable[Place], reason: str = "") -> None:
+    """Put jobs into held/ that have not begun."""
+    more = {"why": reason} if reason else {}
+    change.apply(places, Verb(
+        (UNCLAIMED, WAITING), change.refusing({
+            CLAIMS: "is running, so it cannot be held: cancel it, or wait for its end", COMPLETED: ENDED,
+            FAILED: ENDED}, {HELD: "is held already"}),
+        lambda place: [(place.name, place.category, "hold", more)],
+        lambda place: moves.hold(change.jar, place, change.mine, before=change.carry(place, place.category)),
+        lambda place: "held"))
+
+
+def release(change: Change, places: Iterable[Place]) -> None:
+    """Let held jobs go: into the queue, or to where they wait for a time or their turn."""
+    change.apply(places, Verb(
+        (HELD,), change.refusing({CLAIMS: "is running, so it is not held", COMPLETED: ENDED, FAILED: ENDED},
+                                 dict.fromkeys((UNCLAIMED, WAITING), "is not held")),
+        _no_notes,
+        lambda place: moves.release(change.jar, place, change.mine, queue_for(change.jar, place),
+                                    jobname.unedited(place.name), before=change.carry(place, place.category)),
+        lambda place: "released" + (", to wait" if place.state == WAITING else "")))
+
+
+def queue_for(jar: Jar, place: Place) -> str:
+    """Where a job belongs that may run: waiting/ when it waits for a time, or for its turn in an array."""
+    asked = waits.read(jar.path(place))
+    return WAITING if asked and (asked.begin > time.time() or asked.cap is not None) else UNCLAIMED
+
+
+def alter(change: Change, places: Iterable[Place], priority: int | None = None,
+          category: str | None | bool = False) -> None:
+    """Give jobs that have not begun another priority or category (None: uncategorized; False: the one they have)."""
+    words = [] if priority is None else [f"has priority {priority}"]
+    if category is not False:
+        words.append(f"is in category {category}" if category else "is uncategorized")
+
+    def move(place: Place) -> Place | None:
+        base, before = jobname.split(place.name)
+        name = place.name if priority in (None, before) else jobname.join(base, priority)
+        target = place.category if category is False else category
+        return moves.alter(change.jar, place, change.mine, name, target, before=change.carry(place, target))
+    change.apply(places, Verb(
+        QUEUES, change.refusing({CLAIMS: "is running, so it cannot be changed any more", COMPLETED: ENDED,
+                                 FAILED: ENDED}),
+        _no_notes, move, lambda place: " and ".join(words)))
+
+
+def first(change: Change, places: Iterable[Place]) -> None:
+    """Put jobs to the head of their categories, the first of them foremost."""
+    for place in reversed(list(places)):
+        own = jobname.split(place.name)[1]
+        highest = max((jobname.split(other.name)[1] for other in selection.Listing(change.jar).places(QUEUES)
+                       if other.category == place.category and id_of(other) != id_of(place)), default=None)
+        if place.state in QUEUES and (highest is None or own > highest):
+            change.did(place, "is the first already")
+        elif highest is not None and highest >= PRIORITY_MAX:
+            change.could_not(place, f"cannot be put before a job of the highest priority there is, {PRIORITY_MAX}:"
+                                    " give that one a lower priority")
+        else:
+            alter(change, [place], own if highest is None else highest + 1)
+
+
+def retry(change: Change, places: Iterable[Place]) -> None:
+    """Put jobs that have ended back under their ids; their attempts count anew."""
+    places = list(places)
+    known = ends.end_lines(change.jar, [place.name for place in places if place.state == COMPLETED])
+    noted = set(fslook.names(change.jar.notes))
+    last = {place: known.get(place.name) or _last_note(change.jar, place) for place in places}
+
+    def line(place: Place) -> list[notes.Line]:
+        category = last[place].get("c")
+        closing = notes.closing(change.jar, place.name, category) if jobname.split(place.name)[0] in noted else []
+        return [(place.name, category, "retry", {}), *closing]
+
+    def move(place: Place) -> Place | None:
+        return moves.retry(change.jar, place, change.mine, last[place].get("c"), last[place].get("a", change.token),
+                           queue_for(change.jar, place))
+    change.apply(places, Verb((COMPLETED, FAILED), change.refusing(
+        {CLAIMS: "is running: only a job that has ended can be retried",
+         **dict.fromkeys(QUEUES, "has not begun yet: only a job that has ended can be retried")}),
+        line, move, lambda place: "is to be run again"))
+
+
+def _last_note(jar: Jar, place: Place) -> dict:
+    """The last line that names the category of a job whose end no journal knows; an empty one when there is none."""
+    lines = [line for line in notes.read(jar, place.name) if line.get("n") == place.name
+             and isinstance(line.get("t"), (int, float)) and isinstance(line.get("c"), str | None)]
+    last = max(lines, key=lambda line: line["t"], default={})
+    return {"c": last.get("c")}
+
+
+def failed(jar: Jar, pattern: str = "*") -> list[Place]:
+    """The jobs that have failed and whose id matches the pattern; those that somebody has cancelled are not among
+    them."""
+    found = [item for item in census.failed(jar) if fnmatch.fnmatchcase(jobname.split(item.name)[0], pattern)]
+    known = ends.end_lines(jar, [item.name for item in found if item.ran])
+    return [Place(COMPLETED if item.ran else FAILED, None, item.name) for item in found
+            if not _is_cancelled(jar, item, known.get(item.name, {}))]
+
+
+def _is_cancelled(jar: Jar, item: census.Failed, end: dict) -> bool:
+    return end.get("state") == "CANCELLED" if item.ran else notes.burial(jar, item.name) == "cancel"
