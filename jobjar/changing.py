@@ -8,12 +8,13 @@ import fnmatch
 import itertools
 import os
 import stat
+import sys
 import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable
 
-from jobjar import census, ends, fslook, fsops, jobname, moves, node, notes, reservation, selection, waits
-from jobjar.errors import Fenced
+from jobjar import census, ends, fslook, fsops, jobname, moves, node, notes, reservation, selection, text, waits
+from jobjar.errors import Fenced, NoSuchJob
 from jobjar.layout import Jar, Place
 from jobjar.states import CLAIMS, COMPLETED, FAILED, HELD, QUEUES, UNCLAIMED, WAITING
 
@@ -22,6 +23,8 @@ ROUNDS = 5
 PAUSE = 0.02
 PRIORITY_MAX = 999_999_999
 ENDED = "has ended already"
+# The states of jobs that have not ended.
+UNFINISHED = (*QUEUES, CLAIMS)
 
 # Numbers the changes of this process, so that no two of them take each other's reservations for their own.
 _numbers = itertools.count(1)
@@ -88,7 +91,7 @@ class Change:
                 ready.append(place)
             else:
                 verb.otherwise(place)
-        inodes = {place: self._inode(place) for place in ready if jobname.number(place.name) is None}
+        inodes = {place: self.inode(place) for place in ready if jobname.number(place.name) is None}
         notes.add_many(self.jar, self.writer, [line for place in ready for line in verb.notes(place)])
         lost = []
         for place in ready:
@@ -98,7 +101,7 @@ class Change:
             else:
                 self._touched.add(self.jar.directory(moved.state, moved.category))
                 self.did(moved, verb.says(moved))
-        return self.again({place: inodes.get(place) for place in lost})
+        return list(self.again({place: inodes.get(place) for place in lost}).values())
 
     def _try(self, place: Place, verb: Verb) -> Place | None:
         try:
@@ -107,14 +110,15 @@ class Change:
             # RACE: its category, or the worker that had it, is gone.
             return None
 
-    def _inode(self, place: Place) -> int | None:
+    def inode(self, place: Place) -> int | None:
+        """Of which file the job is; None when it is not there."""
         try:
             found = fslook.status(*os.path.split(self.jar.path(place)))
         except NotADirectoryError:
             return None
         return found.st_ino if found and stat.S_ISREG(found.st_mode) else None
 
-    def again(self, lost: dict[Place, int | None]) -> list[Place]:
+    def again(self, lost: dict[Place, int | None]) -> dict[Place, Place]:
         """Where jobs are now that were not where they were expected; of those that are nowhere it is said.
 
         Each with the inode of its file: only names of our own making are unique.
@@ -124,13 +128,13 @@ class Change:
         for found in selection.Listing(self.jar).places(selection.PLACES) if lost else ():
             if (stem := selection.stem(found.name)) in sought:
                 seen.setdefault(stem, []).append(found)
-        places = []
+        places = {}
         for place, ino in lost.items():
             # Of a job that was seen twice the later place counts.
             same = [found for found in seen.get(selection.stem(place.name), [])
-                    if jobname.number(place.name) or ino is not None and self._inode(found) == ino]
+                    if jobname.number(place.name) or ino is not None and self.inode(found) == ino]
             if same:
-                places.append(same[-1])
+                places[place] = same[-1]
             else:
                 self.could_not(place, "is nowhere to be seen any more")
         return places
@@ -147,6 +151,30 @@ class Change:
             else:
                 self.could_not(place, wrong[place.state])
         return say
+
+
+def printing(jar: Jar, node_name: str) -> Change:
+    """A Change whose lines are printed: what was done on stdout, what could not be on stderr."""
+    return Change(jar, node_name, lambda line: print(text.escape(line)),
+                  lambda line: print(text.escape(line), file=sys.stderr))
+
+
+def find(jar: Jar, words: list[str], states: Iterable[str]) -> list[Place]:
+    """Where the jobs are that the words mean: in these states if there are any there, else wherever they are.
+
+    NoSuchJob and UsageError as `selection.jobs`.
+    """
+    try:
+        return selection.jobs(jar, words, states)
+    except NoSuchJob:
+        found: dict[Place, None] = {}
+        for word in words:
+            try:
+                found |= dict.fromkeys(selection.jobs(jar, [word], states))
+            except NoSuchJob:
+                # That it has ended, or runs, is a better answer than that there is none.
+                found |= dict.fromkeys(selection.jobs(jar, [word]))
+        return list(found)
 
 
 def id_of(place: Place) -> str:

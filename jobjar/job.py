@@ -17,8 +17,6 @@ PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = "PENDING", "RUNNING", "COMPLETE
 TIMEOUT, OUT_OF_MEMORY = "TIMEOUT", "OUT_OF_MEMORY"
 # How a job that was run can have ended, other than well.
 BAD = (FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY)
-# The events whose note says how a job came to failed/ without having been run to its end.
-BURIALS = ("cancel", "doom", "refuse", "give_up")
 
 LOOKS = 3
 # Seconds between two looks of wait(), which grow from the first to the second.
@@ -77,7 +75,7 @@ class Job:
             # Asked after completed/: the other order takes a failed job for a successful one.
             return self._how_bad() if _has_failed(self._jar, place.name) else COMPLETED
         if place.state == states.FAILED:
-            return CANCELLED if self._burial() == "cancel" else FAILED
+            return CANCELLED if notes.burial(self._jar, place.name) == "cancel" else FAILED
         return PENDING if place.state in states.QUEUES else RUNNING
 
     def _how_bad(self) -> str:
@@ -209,11 +207,6 @@ class Job:
             return True
         # Another name is surely that of the same job only if we made it: others need not be unique.
         return jobname.number(self.name) is not None and _stem(name) == _stem(self.name)
-
-    def _burial(self) -> str | None:
-        """The event that took the job to failed/, as far as it was noted."""
-        lines = [line for line in notes.read(self._jar, self.name) if line.get("e") in BURIALS]
-        return max(lines, key=lambda line: line.get("t", 0))["e"] if lines else None
 
     def _end_line(self) -> dict | None:
         return ends.end_line(self._jar, self.name, self.category, self._holder)

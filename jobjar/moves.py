@@ -40,17 +40,21 @@ def rescue(jar: Jar, place: Place, name: str) -> Place | None:
     return _moved(jar, place, Place(states.HELD, None, name))
 
 
-def hold(jar: Jar, place: Place, mine: str, name: str | None = None, is_kept: bool = False) -> Place | None:
-    """unclaimed/ or waiting/ → held/, under another `name` if one is given. `is_kept`: see `alter`."""
-    return _into_queue(jar, "hold", place, states.HELD, mine, name=name, is_kept=is_kept)
+def hold(jar: Jar, place: Place, mine: str, name: str | None = None, is_kept: bool = False,
+         before: Callable[[str], None] = _nothing) -> Place | None:
+    """unclaimed/ or waiting/ → held/, under another `name` if one is given; `before`: see `recover`, `is_kept`: `alter`.
+    """
+    return _into_queue(jar, "hold", place, states.HELD, mine, name=name, before=before, is_kept=is_kept)
 
 
-def release(jar: Jar, place: Place, mine: str, state: str = states.UNCLAIMED, name: str | None = None) -> Place | None:
+def release(jar: Jar, place: Place, mine: str, state: str = states.UNCLAIMED, name: str | None = None,
+            before: Callable[[str], None] = _nothing) -> Place | None:
     """held/ → unclaimed/, or waiting/ when `state` says so; under another `name` if one is given."""
-    return _into_queue(jar, "release", place, state, mine, name=name)
+    return _into_queue(jar, "release", place, state, mine, name=name, before=before)
 
 
-def alter(jar: Jar, place: Place, mine: str, name: str, category: str | None, is_kept: bool = False) -> Place | None:
+def alter(jar: Jar, place: Place, mine: str, name: str, category: str | None, is_kept: bool = False,
+          before: Callable[[str], None] = _nothing) -> Place | None:
     """Give a queued job another priority or category; its directory stays the same.
 
     `is_kept`: `name` is one of `jobname.edited`, and stays reserved until this process has moved the job on: until then
@@ -58,7 +62,8 @@ def alter(jar: Jar, place: Place, mine: str, name: str, category: str | None, is
     """
     if (name, category) == (place.name, place.category) and not is_kept:
         return place
-    return _into_queue(jar, "alter", place, place.state, mine, name=name, category=category, is_kept=is_kept)
+    return _into_queue(jar, "alter", place, place.state, mine, name=name, category=category, before=before,
+                       is_kept=is_kept)
 
 
 def ready(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
@@ -151,7 +156,8 @@ def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str,
     What it printed stays, as the log of `attempt`, a fresh word.
     """
     states.require("retry", place.state, state)
-    return _taken_out(jar, place, mine, lambda: _retry(jar, place, mine, category, attempt, state))
+    return reservation.take(jar, place.name, mine, lambda: _retry(jar, place, mine, category, attempt, state)
+                            if _is_job(jar, place) else None)
 
 
 def _retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str, state: str) -> Place | None:
@@ -175,7 +181,7 @@ def clean(jar: Jar, places: list[Place], mine: str) -> list[Place]:
     try:
         for place in places:
             states.require("clean", place.state, states.GONE)
-            if reservation.hold_taken(jar, place.name, mine) and _set_out(jar, place, mine):
+            if reservation.take(jar, place.name, mine, lambda: _set_out(jar, place), is_kept=True):
                 taken.append(place)
     finally:
         if taken:
@@ -188,34 +194,12 @@ def clean(jar: Jar, places: list[Place], mine: str) -> list[Place]:
     return [Place(states.GONE, None, place.name) for place in taken]
 
 
-def _set_out(jar: Jar, place: Place, mine: str) -> bool:
-    """Take a job, whose reservation is held, out of sight; without success the reservation is withdrawn."""
-    def leave() -> None:
-        reservation.leave_taken(jar, place.name, mine)
-
-    def move() -> bool:
-        if _is_job(jar, place):
-            fsops.remove(jar.log(place.name))
-            return fsops.move(jar.path(place), jar.cleaned(place.name))
+def _set_out(jar: Jar, place: Place) -> bool:
+    """Take a job out of sight that nobody else takes away."""
+    if not _is_job(jar, place):
         return False
-    moved = reservation.use(leave, move)
-    if not moved:
-        leave()
-    return moved
-
-
-def _taken_out(jar: Jar, place: Place, mine: str, act: Callable[[], Place | None]) -> Place | None:
-    """`act()` on a job in completed/ or failed/, if it is there and nobody else is taking it away."""
-    # RACE: of two who take it, the second could come when a namesake's reservation has taken its name, and carry off
-    # that.
-    if not reservation.hold_taken(jar, place.name, mine):
-        return None
-
-    def leave() -> None:
-        reservation.leave_taken(jar, place.name, mine)
-    moved = reservation.use(leave, lambda: act() if _is_job(jar, place) else None)
-    leave()
-    return moved
+    fsops.remove(jar.log(place.name))
+    return fsops.move(jar.path(place), jar.cleaned(place.name))
 
 
 def _from_limbo(jar: Jar, event: str, name: str, state: str, category: str | None) -> Place:

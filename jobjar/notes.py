@@ -8,6 +8,7 @@ import os
 import pwd
 import time
 from collections import namedtuple
+from collections.abc import Callable
 
 from jobjar import fslook, fsops
 from jobjar.layout import Jar
@@ -21,6 +22,12 @@ _COMMON = ("e", "c", "n", "t", "who")
 # and are repeated.
 Tally = namedtuple("Tally", "deaths requeues")
 
+# (a job's name, its category, the event, further keys)
+Line = tuple[str, str | None, str, dict]
+
+# The events whose line says how a job came to failed/ without having been run to its end.
+BURIALS = ("cancel", "doom", "refuse", "give_up")
+
 
 def has(jar: Jar, name: str) -> bool:
     """Whether there is any note about the job of this file name."""
@@ -33,19 +40,37 @@ def add(jar: Jar, writer: str, name: str, category: str | None, event: str, **mo
 
     `more` are further keys: `why`, `a` (an attempt id), `closes` (attempt ids).
     """
-    directory = os.path.join(jar.notes, split(name)[0])
-    is_new = fsops.make_directory(directory, 0o755)
-    who = f"{login()}@{writer.rpartition('.')[0]}"
-    line = {"e": event, "c": category, "n": name, "t": round(time.time(), 3), "who": who, **more}
-    handle = fsops.open_append(os.path.join(directory, writer), 0o644)
-    try:
-        fsops.append(handle, json.dumps(line).encode() + b"\n")
-        fsops.sync(handle)
-    finally:
-        fsops.close(handle)
+    directory, is_new = _append(jar, writer, (name, category, event, more), fsops.sync)
     fsops.sync_directory(directory)
     if is_new:
         fsops.sync_directory(jar.notes)
+
+
+def add_many(jar: Jar, writer: str, lines: list[Line]) -> None:
+    """As `add`, of many lines with one wait for the disk."""
+    if len(lines) == 1:
+        name, category, event, more = lines[0]
+        add(jar, writer, name, category, event, **more)
+    elif lines:
+        for line in lines:
+            _append(jar, writer, line, lambda handle: None)
+        fsops.sync_file_system(jar.notes)
+
+
+def _append(jar: Jar, writer: str, line: Line, sync: Callable[[int], None]) -> tuple[str, bool]:
+    """Returns the job's directory, and whether it is new."""
+    name, category, event, more = line
+    directory = os.path.join(jar.notes, split(name)[0])
+    is_new = fsops.make_directory(directory, 0o755)
+    who = f"{login()}@{writer.rpartition('.')[0]}"
+    text = {"e": event, "c": category, "n": name, "t": round(time.time(), 3), "who": who, **more}
+    handle = fsops.open_append(os.path.join(directory, writer), 0o644)
+    try:
+        fsops.append(handle, json.dumps(text).encode() + b"\n")
+        sync(handle)
+    finally:
+        fsops.close(handle)
+    return directory, is_new
 
 
 def login() -> str:
@@ -114,23 +139,36 @@ def count(jar: Jar, writer: str, name: str, category: str | None, attempt: str, 
     return len(attempts | {attempt})
 
 
-def carry(jar: Jar, writer: str, name: str, category: str | None, new_name: str) -> None:
-    """Take what counts along to another name, which the job is about to get."""
-    if new_name == name:
+def carry(jar: Jar, writer: str, name: str, category: str | None, new_name: str,
+          new_category: str | None | bool = False) -> None:
+    """Take what counts along to another name, or another category, which the job is about to get."""
+    target = category if new_category is False else new_category
+    if (new_name, target) == (name, category):
         return
-    counted, there = tally(jar, name, category), tally(jar, new_name, category)
+    counted, there = tally(jar, name, category), tally(jar, new_name, target)
     for attempt in sorted(counted.deaths):
-        count(jar, writer, new_name, category, attempt, f"it was {name} then")
+        count(jar, writer, new_name, target, attempt, f"it was {name} then")
     for attempt, line in sorted(counted.requeues.items()):
         if attempt not in there.requeues:
             own = {key: value for key, value in line.items() if key not in _COMMON}
-            add(jar, writer, new_name, category, REQUEUE, **own)
+            add(jar, writer, new_name, target, REQUEUE, **own)
 
 
 def close(jar: Jar, writer: str, name: str, category: str | None) -> None:
     """Say that the job is done: a later job of the same name starts counting anew."""
+    add_many(jar, writer, [closing(jar, name, category)])
+
+
+def closing(jar: Jar, name: str, category: str | None) -> Line:
+    """The line that `close` writes."""
     counted = tally(jar, name, category)
-    add(jar, writer, name, category, DONE, closes=sorted(counted.deaths | set(counted.requeues)))
+    return name, category, DONE, {"closes": sorted(counted.deaths | set(counted.requeues))}
+
+
+def burial(jar: Jar, name: str) -> str | None:
+    """The event that took the job failed/NAME there, as far as it was noted."""
+    lines = [line for line in read(jar, name) if line.get("e") in BURIALS]
+    return max(lines, key=lambda line: line.get("t", 0))["e"] if lines else None
 
 
 def read_lines(path: str) -> list[dict]:

@@ -81,16 +81,26 @@ def leave_final(jar: Jar, name: str, mine: str) -> None:
     withdraw(jar, os.path.join(jar.completed, name), mine)
 
 
-def hold_taken(jar: Jar, name: str, mine: str) -> bool:
-    """Reserve the right to take the job NAME out of completed/ or failed/; False when somebody else has it.
+def take(jar: Jar, name: str, mine: str, act: Callable[[], object], is_kept: bool = False) -> object:
+    """`act()`, which takes the job NAME out of completed/ or failed/ if it is there; None when somebody else does so.
 
-    Only while it is held does a look that shows the job mean that nobody but a person's `mv` takes it away.
+    `is_kept`: after a success the reservation stays, until `leave_taken`.
     """
-    return fsops.link(mine, jar.taken(name))
+    # RACE: of two who take it, the second could come when a namesake's reservation has taken its name, and carry off
+    # that. Only while this is held does a look that shows the job mean that nobody but a person's `mv` takes it away.
+    if not fsops.link(mine, jar.taken(name)):
+        return None
+
+    def leave() -> None:
+        leave_taken(jar, name, mine)
+    done = use(leave, act)
+    if not (done and is_kept):
+        leave()
+    return done
 
 
 def leave_taken(jar: Jar, name: str, mine: str) -> None:
-    """Withdraw what `hold_taken` reserved."""
+    """Withdraw what `take` has kept."""
     withdraw(jar, jar.taken(name), mine)
 
 

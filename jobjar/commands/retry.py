@@ -1,0 +1,32 @@
+"""`jobjar retry`: have jobs run again that have ended."""
+
+from jobjar import changing, layout, states
+from jobjar.errors import UsageError
+
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobjar.config import Settings
+    from jobjar.options import Options, Parser
+
+NAME = "retry"
+HELP = "run jobs again that have ended"
+
+
+def add_options(parser: "Parser") -> None:
+    """Declare the command's options."""
+    parser.usage = "[--home DIR] (JOB ... | --failed [--pattern GLOB])"
+    parser.add_argument("--failed", action="store_true", help="all that have failed, and were not cancelled")
+    parser.add_argument("--pattern", metavar="GLOB", help="of those, the ones whose ids are like this")
+    parser.add_argument("jobs", nargs="*", metavar="JOB", help="an id, a fragment of one, a glob, an array, ID_[1-10], last")
+
+
+def run(options: "Options", settings: "Settings") -> int:
+    """Print a line for each job; the exit status is 1 when it could not be done to all. NoSuchJob: there is none."""
+    if options.failed == bool(options.jobs) or options.pattern is not None and not options.failed:
+        raise UsageError("say which jobs: either by their ids, or with --failed and perhaps --pattern")
+    jar = layout.open_jar(settings.home, settings.worker_home)
+    change = changing.printing(jar, settings.node)
+    changing.retry(change, changing.failed(jar, "*" if options.pattern is None else options.pattern) if options.failed
+                   else changing.find(jar, options.jobs, (states.COMPLETED, states.FAILED)))
+    return 1 if change.left else 0
