@@ -62,7 +62,7 @@ class _Cancelling:
     def _lines(self, place: Place) -> list[notes.Line]:
         lines = [(place.name, place.category, CANCEL, {"why": self.reason or "cancelled"})]
         if jobname.split(place.name)[0] in self._noted:
-            lines.append(notes.closing(self.jar, place.name, place.category))
+            lines += notes.closing(self.jar, place.name, place.category)
         return lines
 
     def _move(self, place: Place) -> Place | None:

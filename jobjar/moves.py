@@ -42,8 +42,8 @@ def rescue(jar: Jar, place: Place, name: str) -> Place | None:
 
 def hold(jar: Jar, place: Place, mine: str, name: str | None = None, is_kept: bool = False,
          before: Callable[[str], None] = _nothing) -> Place | None:
-    """unclaimed/ or waiting/ → held/, under another `name` if one is given; `before`: see `recover`, `is_kept`: `alter`.
-    """
+    """unclaimed/ or waiting/ → held/, under another `name` if one is given. `before`: as in `recover`, `is_kept`: as in
+    `alter`."""
     return _into_queue(jar, "hold", place, states.HELD, mine, name=name, before=before, is_kept=is_kept)
 
 

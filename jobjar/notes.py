@@ -156,13 +156,18 @@ def carry(jar: Jar, writer: str, name: str, category: str | None, new_name: str,
 
 def close(jar: Jar, writer: str, name: str, category: str | None) -> None:
     """Say that the job is done: a later job of the same name starts counting anew."""
-    add_many(jar, writer, [closing(jar, name, category)])
+    add(jar, writer, name, category, DONE, closes=_counting(jar, name, category))
 
 
-def closing(jar: Jar, name: str, category: str | None) -> Line:
-    """The line that `close` writes."""
+def closing(jar: Jar, name: str, category: str | None) -> list[Line]:
+    """The line that `close` would write, if it is needed: when there is anything that counts."""
+    closes = _counting(jar, name, category)
+    return [(name, category, DONE, {"closes": closes})] if closes else []
+
+
+def _counting(jar: Jar, name: str, category: str | None) -> list[str]:
     counted = tally(jar, name, category)
-    return name, category, DONE, {"closes": sorted(counted.deaths | set(counted.requeues))}
+    return sorted(counted.deaths | set(counted.requeues))
 
 
 def burial(jar: Jar, name: str) -> str | None:

@@ -14,7 +14,8 @@ HELP = "put jobs to the head of their categories"
 
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
-    parser.add_argument("jobs", nargs="+", metavar="JOB", help="an id, a fragment of one, a glob, an array, ID_[1-10], last")
+    parser.add_argument("jobs", nargs="+", metavar="JOB",
+                        help="an id, a fragment of one, a glob, an array, ID_[1-10], last")
 
 
 def run(options: "Options", settings: "Settings") -> int:

@@ -18,7 +18,8 @@ def add_options(parser: "Parser") -> None:
     parser.usage = "[--home DIR] (JOB ... | --failed [--pattern GLOB])"
     parser.add_argument("--failed", action="store_true", help="all that have failed, and were not cancelled")
     parser.add_argument("--pattern", metavar="GLOB", help="of those, the ones whose ids are like this")
-    parser.add_argument("jobs", nargs="*", metavar="JOB", help="an id, a fragment of one, a glob, an array, ID_[1-10], last")
+    parser.add_argument("jobs", nargs="*", metavar="JOB",
+                        help="an id, a fragment of one, a glob, an array, ID_[1-10], last")
 
 
 def run(options: "Options", settings: "Settings") -> int:
