@@ -54,19 +54,20 @@ def _finished(jar: Jar, search: "_Search", wanted: Wanted) -> list[Record]:
 def command(jar: Jar, record: Record) -> str | None:
     """The command that the record is about, where one was submitted; from then on the record has it."""
     if "command" not in record:
-        record["command"] = _command(os.path.join(jar.completed, accounting.name(record)), record.get("ino"))
+        head = script(os.path.join(jar.completed, accounting.name(record)), record.get("ino"))
+        record["command"] = accounting.command(head) if head else None
     return accounting.string(record, "command")
 
 
-def _command(path: str, inode: object) -> str | None:
+def script(path: str, inode: object) -> bytes | None:
+    """What the job's file at `path` begins with; None when what is there is another."""
     try:
         # What has this name by now may be something else, which must not make us wait.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
         return None
     with open(handle, "rb") as file:
-        is_it = _is_of(os.fstat(handle), inode)
-        return accounting.command(file.read(HEAD)) if is_it else None
+        return file.read(HEAD) if _is_of(os.fstat(handle), inode) else None
 
 
 def is_of(path: str, record: Record) -> bool:
