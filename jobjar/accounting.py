@@ -9,6 +9,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable
 
 from jobjar import directives, jobname, quantities, text, words
+from jobjar.errors import UsageError
 
 # What kind of value a field has: that says how it is shown.
 TEXT, COUNT, SECONDS, MOMENT, SIZE = "text", "count", "seconds", "moment", "size"
@@ -19,6 +20,9 @@ Field = namedtuple("Field", "kind help of")
 # What jobs have in common: how many, how many of them ended badly, and seconds.
 Sum = namedtuple("Sum", "jobs failed elapsed totalcpu wait")
 
+# The states in which a job can end, and Slurm's codes for them.
+STATES = {"COMPLETED": "CD", "FAILED": "F", "CANCELLED": "CA", "TIMEOUT": "TO", "OUT_OF_MEMORY": "OOM",
+          "NODE_FAIL": "NF"}
 # More than any time or size that can be meant.
 _MOST = 1e15
 
@@ -180,6 +184,16 @@ def command(head: bytes) -> str | None:
     # The entries of an array stand behind it, in comments.
     is_one = newline and all(more.startswith(b"#") for more in rest.split(b"\n") if more)
     return line.decode("utf-8", "surrogateescape") if is_one else None
+
+
+def end_states(typed: str) -> list[str]:
+    """The states in "FAILED,TO", by name or code; UsageError when one is no state in which a job ends."""
+    by_code = {code: state for state, code in STATES.items()}
+    found = [by_code.get(word.upper(), word.upper()) for word in typed.split(",")]
+    wrong = [word for word in found if word not in STATES]
+    if wrong:
+        raise UsageError(f"{wrong[0]!r} is no state in which a job ends: write one of {', '.join(STATES)}")
+    return found
 
 
 def is_bad(record: Record) -> bool:

@@ -1,12 +1,13 @@
 """history/: the records of what was cleaned away, and all other files that say how jobs ended.
 
 One file of JSON lines for each cleaning, complete or not there. Nobody changes one afterwards, and nothing but a
-person removes one. docs/PROTOCOL.md section 13.
+person removes one. docs/PROTOCOL.md section 7.
 """
 
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
 
 from jobjar import fslook, fsops, journal, layout, node, registration
@@ -20,15 +21,17 @@ JOB = "job"
 BLOCK = 2**20
 
 
-def write(jar: Jar, me: Identity, stamp: str, records: Iterable[dict]) -> str:
-    """Publish a new file of records, on the disk when this returns; its path. `stamp` begins its name."""
+def write(jar: Jar, me: Identity, records: Iterable[dict]) -> str:
+    """Publish a new file of records, on the disk when this returns; its path."""
     if fsops.make_directory(jar.history, 0o755):
         fsops.sync_directory(jar.home)
     token = f"{node.owner(me)}.{node.nonce(me)}"
     draft = os.path.join(jar.history, f".{token}")
     lines = b"".join(json.dumps(record).encode() + b"\n" for record in records)
     fsops.create_own(draft, lines, 0o644)
-    path = os.path.join(jar.history, f"{stamp}-{token}{SUFFIX}")
+    seconds, rest = divmod(time.time_ns(), 10**9)
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
+    path = os.path.join(jar.history, f"{stamp}-{rest:09}-{token}{SUFFIX}")
     # Nobody else knows the draft's name, so when it is gone it has been moved.
     fsops.move(draft, path)
     fsops.sync_directory(jar.history)

@@ -4,13 +4,14 @@ Every step may be interrupted, and the next cleaning completes it: a record is o
 and what belongs to a job that is gone is found by its record.
 """
 
+import contextlib
 import os
 import time
 from collections import namedtuple
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from jobjar import accounting, archive, census, ends, fslook, fsops, history, jobname, layout, moves, node, notes
-from jobjar import registration, reservation, states, text
+from jobjar import accounting, archive, census, ends, fslook, fsops, history, jobname, moves, node, notes
+from jobjar import reservation, states
 from jobjar.accounting import Record
 from jobjar.fslook import FILE, LINK
 from jobjar.layout import Jar, Place
@@ -22,13 +23,15 @@ Criteria = namedtuple("Criteria", "older keep ended places", defaults=(None,) * 
 # A job to be cleaned away, and its record.
 Chosen = namedtuple("Chosen", "place record")
 
+# The paths of attempt logs, and of directories with notes.
+Attached = namedtuple("Attached", "logs notes")
+
 BATCH = 1000
 # A script of our own making is kept in the archive if it is no longer; of others the command alone, if it is not.
 SCRIPT_MAX = 4096
 # What belongs to a job with a name made by hand may belong to a new one of that name when it is younger, in s.
 SAFE_AGE = 3600.0
 
-_NEVER_RAN = {"cancel": "CANCELLED"}
 _LOG_MARK = ".attempt-"
 
 
@@ -58,37 +61,26 @@ def _record(jar: Jar, place: Place, end: Record | None, is_bad: bool, noted: set
     if found is None:
         return None
     said = notes.read(jar, place.name) if jobname.split(place.name)[0] in noted else []
-    if end is None or place.state == states.FAILED:
-        record = _without_end(place, found, is_bad, said)
+    if end is None or place.state == states.FAILED or end.get("ino") != found.st_ino:
+        # Names made by hand come again, and then the end is an earlier job's.
+        record = history.without_end(place, found, is_bad, said)
     else:
         record = {**end, "as": place.name} if end.get("n") != place.name else dict(end)
     return {**record, "size": found.st_size, **({"notes": said} if said else {})}
 
 
-def _without_end(place: Place, found: os.stat_result, is_bad: bool, said: list[Record]) -> Record:
-    """The record of a job of which no journal says how it ended, as of one that never ran to its end."""
-    last = max((line for line in said if accounting.number(line, "t") is not None and line.get("n") == place.name),
-               key=lambda line: line["t"], default={})
-    state = "COMPLETED" if place.state == states.COMPLETED and not is_bad else _NEVER_RAN.get(last.get("e"), "FAILED")
-    # A rename changes the ctime, and nothing has touched the file since it came here.
-    record = {"e": archive.JOB, "a": None, "c": last.get("c"), "n": place.name, "t": round(found.st_ctime, 3),
-              "state": state, "user": history.login(found.st_uid), "ino": found.st_ino}
-    return record if "why" not in last else {**record, "why": last["why"]}
-
-
-def clean(jar: Jar, me: Identity, chosen: list[Chosen]) -> Iterator[tuple[str, Record]]:
-    """Record these jobs and clean them away; yields the id and the record of each that is gone.
+def clean(jar: Jar, me: Identity, chosen: list[Chosen]) -> Iterator[str]:
+    """Record these jobs and clean them away; yields the id of each that is gone.
 
     Those that somebody else has taken away meanwhile are passed over.
     """
     records = [_with_command(jar, one) for one in chosen]
     if records:
-        archive.write(jar, me, time.strftime("%Y%m%d-%H%M%S", time.gmtime()), records)
+        archive.write(jar, me, records)
     mine = reservation.text(node.owner(me), node.nonce(me))
-    by_name = {one.place.name: record for one, record in zip(chosen, records)}
     for at in range(0, len(chosen), BATCH):
         for place in moves.clean(jar, [one.place for one in chosen[at:at + BATCH]], mine):
-            yield jobname.split(place.name)[0], by_name[place.name]
+            yield jobname.split(place.name)[0]
 
 
 def _with_command(jar: Jar, one: Chosen) -> Record:
@@ -103,27 +95,30 @@ def _with_command(jar: Jar, one: Chosen) -> Record:
     return {**one.record, **more}
 
 
-def attachments(jar: Jar, now: float) -> list[str]:
-    """The attempt logs and notes of jobs that were cleaned away and are nowhere in the jar; their paths."""
+def attachments(jar: Jar, now: float) -> Attached:
+    """What belonged to jobs that were cleaned away and are nowhere in the jar; `now` is the file server's clock."""
     logs = [name for name in fslook.names(jar.logs) if _LOG_MARK in name]
     directories = fslook.names(jar.notes)
     ids = {_id_of_log(name) for name in logs} | set(directories)
     gone = _cleaned(jar, ids - _present(jar)) if ids else set()
-    paths = [(name, os.path.join(jar.logs, log)) for log in logs if (name := _id_of_log(log)) in gone]
-    paths += [(name, os.path.join(jar.notes, name)) for name in directories if name in gone]
-    return [path for name, path in paths if jobname.number(name + ".") or _age(path, now) > SAFE_AGE]
+    return Attached([path for log in logs if (path := _removable(jar.logs, log, _id_of_log(log), gone, now))],
+                    [path for name in directories if (path := _removable(jar.notes, name, name, gone, now))])
 
 
-def remove_attachments(paths: Iterable[str]) -> None:
+def _removable(directory: str, name: str, job: str, gone: set[str], now: float) -> str | None:
+    path = os.path.join(directory, name)
+    return path if job in gone and (jobname.number(job + ".") or _age(path, now) > SAFE_AGE) else None
+
+
+def remove_attachments(found: Attached) -> None:
     """Remove what `attachments` has found."""
-    for path in paths:
-        if os.path.isdir(path) and not os.path.islink(path):
-            for writer in fslook.names(path):
-                fsops.remove(os.path.join(path, writer))
-            # RACE: when somebody has just written another, it stays.
-            fsops.remove_directory(path)
-        else:
-            fsops.remove(path)
+    for path in found.logs:
+        fsops.remove(path)
+    for path in found.notes:
+        for writer in fslook.names(path):
+            fsops.remove(os.path.join(path, writer))
+        # RACE: when somebody has just written another, it stays.
+        fsops.remove_directory(path)
 
 
 def _id_of_log(name: str) -> str:
@@ -135,8 +130,8 @@ def _cleaned(jar: Jar, ids: set[str]) -> set[str]:
     found = set()
     for path in archive.files(jar) if ids else ():
         for block in archive.lines(path):
-            marked = [line for line in block if b'"cleaned": ' in line]
-            found |= {jobname.split(accounting.name(record))[0] for record in notes.parse(marked) if "cleaned" in record}
+            marked = notes.parse([line for line in block if b'"cleaned": ' in line])
+            found |= {jobname.split(accounting.name(record))[0] for record in marked if "cleaned" in record}
     return ids & found
 
 
@@ -151,6 +146,7 @@ def _present(jar: Jar) -> set[str]:
 
 def _age(path: str, now: float) -> float:
     """Seconds since the file, or the youngest in the directory, was changed."""
-    inside = [os.path.join(path, name) for name in fslook.names(path)] if os.path.isdir(path) else []
-    stamps = [found for part in (path, *inside) if (found := fslook.mtime(*os.path.split(part))) is not None]
-    return now - max(stamps, default=now)
+    stamps = [fslook.mtime(*os.path.split(path))]
+    with contextlib.suppress(NotADirectoryError):
+        stamps += [fslook.mtime(path, name) for name in fslook.names(path)]
+    return now - max((stamp for stamp in stamps if stamp is not None), default=now)

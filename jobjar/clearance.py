@@ -1,16 +1,19 @@
-"""The directories of workers that have left: their journals' records go to the archive, then the directory goes.
+"""The directories of workers that have left, and the contents in store/ that no job needs any more.
 
-One process at a time does it, in the whole jar: a worker's name may come again while one looks at it.
+The records of a worker's journals go to the archive before its directory goes. One process at a time does it in the
+whole jar, for a worker's name may come again while one looks at it.
 """
 
 import os
-import time
 from collections import namedtuple
 from collections.abc import Iterator
 
-from jobjar import accounting, archive, fslook, fsops, journal, layout, node, notes, registration, reservation
+from jobjar import accounting, archive, claiming, fslook, fsops, journal, layout, node, notes, registration
+from jobjar import reservation, staging, store
 from jobjar.accounting import Record
+from jobjar.errors import UsageError
 from jobjar.fslook import DIRECTORY, FILE, Entry
+from jobjar.inventory import Inventory
 from jobjar.layout import Jar
 from jobjar.node import Identity
 
@@ -30,7 +33,7 @@ def left(jar: Jar, me: Identity, older: float, now: float) -> Left:
         if not layout.split_worker(name) and not layout.former_worker(name):
             continue
         entries = _listing(jar.worker(name))
-        if not entries or any(layout.is_holder(entry.name) for entry in entries) or _is_young(jar, name, older, now):
+        if any(layout.is_holder(entry.name) for entry in entries) or _is_young(jar, name, older, now):
             continue
         record = registration.read(jar, name)
         if layout.split_worker(name) and (not record or registration.verdict(jar, record, me) == node.ALIVE):
@@ -68,10 +71,7 @@ def _is_plain(directory: str, entry: Entry) -> bool:
 
 
 def clear(jar: Jar, me: Identity, older: float, now: float) -> Iterator[str]:
-    """Record and remove what `left` finds; yields the name of each that is gone.
-
-    TryAgain is not raised for another who does the same: then there is nothing to be done.
-    """
+    """Record and remove what `left` finds; yields the name of each that is gone, and none while another does it."""
     mine = reservation.text(node.owner(me), node.nonce(me))
     if not reservation.hold_taken(jar, _HOLD, mine):
         return
@@ -79,7 +79,7 @@ def clear(jar: Jar, me: Identity, older: float, now: float) -> Iterator[str]:
         workers = left(jar, me, older, now).workers
         records = list(_records(jar, workers)) if workers else []
         if records:
-            archive.write(jar, me, time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-workers", records)
+            archive.write(jar, me, records)
         for name in workers:
             aside = _set_aside(jar, name)
             if aside and fsops.remove_tree(jar.worker(aside)):
@@ -117,3 +117,36 @@ def _records(jar: Jar, workers: list[str]) -> Iterator[Record]:
 def _of_interest(block: list[bytes]) -> list[bytes]:
     return [line for line in block if b'"end"' in line or b'"target"' in line
             or b'"requeue"' in line and b'"state"' in line]
+
+
+def sweep_store(jar: Jar, now: float) -> int:
+    """Remove the contents in store/ that no job in the jar needs and nobody has wanted for a day; how many they were.
+
+    Only when every job could be asked what it needs; `now` is the file server's clock, asked before.
+    """
+    wanted, unasked = set(), set()
+    if not fslook.is_directory(jar.store):
+        return 0
+    for _ in range(2):
+        # RACE: a job that moves while it is looked for is found in the second round, or nothing is removed this time.
+        seen = Inventory(jar)
+        drafts = [os.path.join(jar.limbo, entry.name) for entry in seen.limbo if entry.kind == FILE]
+        for path in (*drafts, *(jar.path(job.place) for job in seen.jobs())):
+            asked = _staged(jar, path)
+            (unasked.add if asked is None else unasked.discard)(os.path.basename(path))
+            wanted |= asked or set()
+        if seen.closed:
+            return 0
+    return 0 if unasked else len(store.sweep(jar, wanted, now))
+
+
+def _staged(jar: Jar, path: str) -> set[str] | None:
+    """The contents that a job needs; None when it is not there to be asked."""
+    try:
+        request = claiming.request(path)
+    except UsageError:
+        # Such a job is refused.
+        return set()
+    if request is None:
+        return None
+    return staging.wanted(jar, request["staged"]) if "staged" in request else set()

@@ -37,6 +37,7 @@ COMMANDS = {
     "fetch": ("fetch", None),
     "check": ("check", None),
     "history": ("history", None),
+    "clean": ("clean", None),
     "drain": ("drain", None),
     "undrain": ("undrain", None),
     "init": ("init", None),

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 
-from jobjar import fslook, jobname, journal, layout, notes
+from jobjar import archive, fslook, jobname, journal, layout, notes
 from jobjar.layout import Jar
 
 # The clocks of nodes and server differ by no more than this, in s, if all is well.
@@ -65,8 +65,11 @@ def status(end: dict | None) -> int | None:
 
 
 def _journals(jar: Jar) -> list[tuple[float, str]]:
-    """(mtime, path) of all journals, the one that was written last first; also of workers that were set aside."""
-    found = []
+    """(mtime, path) of all journals, the one that was written last first; also of workers that were set aside.
+
+    And of the archive, to which the lines of journals go that are removed.
+    """
+    found = [(os.stat(path).st_mtime, path) for path in archive.files(jar)]
     for worker in fslook.names(jar.workers):
         if layout.split_worker(worker) or layout.former_worker(worker):
             found += _journals_of(jar.worker(worker))
@@ -98,7 +101,7 @@ def _ends(lines: list[dict]) -> Iterator[tuple[str, dict]]:
     targets = {line.get("a"): line.get("as") for line in lines if line.get("e") == journal.TARGET}
     for line in lines:
         if line.get("e") == journal.END and isinstance(line.get("t"), (int, float)):
-            yield targets.get(line.get("a"), line.get("n")), line
+            yield targets.get(line.get("a"), line.get("as", line.get("n"))), line
 
 
 def _data(path: str) -> bytes:

@@ -4,6 +4,7 @@ Of 100,000 lines few are wanted, and to parse one costs ten times as much as to 
 chosen by their bytes as far as that is sound, and only what is left is parsed.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -11,10 +12,10 @@ import stat
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator
 
-from jobjar import accounting, archive, notes
+from jobjar import accounting, archive, fslook, notes, states
 from jobjar.accounting import Record
 from jobjar.journal import END, REQUEUE, TARGET
-from jobjar.layout import Jar
+from jobjar.layout import Jar, Place
 
 # What is wanted. `named(name)`: whether a job of this name is meant; `grep`: what must be found in name or command;
 # `since`, `until`: bounds of the time of the end; `attempts`: those too that were repeated; `limit`: so many of the
@@ -27,6 +28,7 @@ _HEAD = re.compile(rb'\{"e": "(end|requeue|job)", "a": (null|"[^"\\]*"), "c": (n
                    rb' "t": ([0-9.]+)[,}]')
 # A longer command is not shown.
 HEAD = 2**16
+_NEVER_RAN = {"cancel": "CANCELLED"}
 _INTENT = b'{"e": "claim",'
 _EVENTS = (END, REQUEUE, archive.JOB)
 
@@ -37,7 +39,38 @@ def records(jar: Jar, wanted: Wanted) -> list[Record]:
     for path in (*archive.files(jar), *archive.journals(jar)):
         for block in archive.lines(path):
             search.take(block)
+    search.take(json.dumps(record).encode() for record in _never_ran(jar, wanted))
     return _finished(jar, search, wanted)
+
+
+def _never_ran(jar: Jar, wanted: Wanted) -> Iterator[Record]:
+    """The records of the jobs that came to failed/ without having been run to an end."""
+    found = []
+    for entry in fslook.entries(jar.failed, []):
+        if fslook.is_file_entry(entry) and (wanted.named is None or wanted.named(entry.name)):
+            with contextlib.suppress(FileNotFoundError):
+                # RACE: else it has just been retried or cleaned away.
+                found.append((entry.stat(follow_symlinks=False), entry.name))
+    found.sort(key=lambda one: one[0].st_ctime)
+    if wanted == Wanted(named=wanted.named, attempts=wanted.attempts, limit=wanted.limit) and wanted.limit:
+        # Each of them costs a look into notes/.
+        found = found[-wanted.limit:]
+    for seen, name in found:
+        yield without_end(Place(states.FAILED, None, name), seen, False, notes.read(jar, name))
+
+
+def without_end(place: Place, seen: os.stat_result, is_bad: bool, said: list[Record]) -> Record:
+    """The record of a job of which no journal says how it ended, as of one that never ran to its end.
+
+    `seen`: its file; `is_bad`: whether a link in failed/ says so; `said`: its notes.
+    """
+    lines = [line for line in said if accounting.number(line, "t") is not None and line.get("n") == place.name]
+    last = max(lines, key=lambda line: line["t"], default={})
+    state = "COMPLETED" if place.state == states.COMPLETED and not is_bad else _NEVER_RAN.get(last.get("e"), "FAILED")
+    # A rename changes the ctime, and nothing has touched the file since it came here.
+    record = {"e": archive.JOB, "a": None, "c": last.get("c"), "n": place.name, "t": round(seen.st_ctime, 3),
+              "state": state, "user": notes.login(seen.st_uid), "ino": seen.st_ino}
+    return record if "why" not in last else {**record, "why": last["why"]}
 
 
 def _finished(jar: Jar, search: "_Search", wanted: Wanted) -> list[Record]:
@@ -54,7 +87,8 @@ def _finished(jar: Jar, search: "_Search", wanted: Wanted) -> list[Record]:
 def command(jar: Jar, record: Record) -> str | None:
     """The command that the record is about, where one was submitted; from then on the record has it."""
     if "command" not in record:
-        head = script(os.path.join(jar.completed, accounting.name(record)), record.get("ino"))
+        directory = jar.failed if record.get("e") == archive.JOB else jar.completed
+        head = script(os.path.join(directory, accounting.name(record)), record.get("ino"))
         record["command"] = accounting.command(head) if head else None
     return accounting.string(record, "command")
 

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable
 
-from jobjar import drafts, fslook, fsops, layout, node, registration, reservation, states
+from jobjar import archive, drafts, fslook, fsops, layout, node, registration, reservation, states
 from jobjar.errors import JobJarError
 from jobjar.layout import Jar
 from jobjar.node import Identity
@@ -75,7 +75,7 @@ def sweep(jar: Jar, me: Identity) -> list[str]:
     Returns sentences about what could not be done now: one thing that cannot be removed keeps no other lying about.
     """
     left: list[str] = []
-    for step in (_withdraw, _drop_dangling, _clear_limbo, clear_checks, _clear_view):
+    for step in (_withdraw, _drop_dangling, _clear_limbo, archive.drop_drafts, clear_checks, _clear_view):
         attempt(left, step, jar, me)
     return left
 

@@ -73,12 +73,13 @@ def _append(jar: Jar, writer: str, line: Line, sync: Callable[[int], None]) -> t
     return directory, is_new
 
 
-def login() -> str:
-    """Who works here: the user's name, or the number of one without a name."""
+def login(uid: int | None = None) -> str:
+    """The name of a user, or the number of one without a name; None: of the one who works here."""
+    uid = os.geteuid() if uid is None else uid
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return str(os.geteuid())
+        return str(uid)
 
 
 def read(jar: Jar, name: str) -> list[dict]:

@@ -4,11 +4,12 @@ import os
 from collections import namedtuple
 from collections.abc import Iterable, Iterator
 
-from jobjar import notes
-from jobjar.findings import INFORMATION, PERSON, Finding
+from jobjar import archive, node, notes, registration
+from jobjar.findings import INFORMATION, PERSON, UNTIDY, Finding
 from jobjar.fslook import DIRECTORY, FILE, Entry
 from jobjar.inventory import Inventory, is_job
 from jobjar.journal import END, TARGET, is_journal
+from jobjar.node import Identity
 
 # What a file of JSON lines holds: how many of its lines cannot be read, and of which jobs its end and target lines
 # speak, by their names, final names and inodes.
@@ -21,15 +22,19 @@ class Records:
     def __init__(self) -> None:
         self._known: dict[tuple, Said] = {}
 
-    def find(self, seen: Inventory) -> Iterator[Finding]:
+    def find(self, seen: Inventory, me: Identity) -> Iterator[Finding]:
         """Lines that cannot be read, things that are no notes, and jobs whose end nobody has written down."""
         ended: set[str | int] = set()
-        for path in _journals(seen):
+        archived = seen.listing(seen.jar.history)
+        files = (os.path.join(seen.jar.history, entry.name) for entry in archived if _is_archive(entry))
+        for path in (*_journals(seen), *files):
             said = self._read(seen, path)
             ended |= said.jobs
             yield from _garbled(path, said)
         for entry in seen.listing(seen.jar.notes):
             yield from self._notes(seen, entry)
+        for entry in archived:
+            yield from _archived(seen, entry, me)
         for entry in seen.completed:
             if is_job(entry) and ended.isdisjoint((entry.ino, entry.name)):
                 yield Finding(INFORMATION, "no-end-line", os.path.join(seen.jar.completed, entry.name), "no journal"
@@ -81,10 +86,27 @@ def _said(lines: Iterable[bytes]) -> Said:
         if line is None:
             bad += 1
         elif line.get("e") == END:
-            said.update(value for value in (line.get("n"), line.get("ino")) if isinstance(value, (str, int)))
+            said.update(value for value in (line.get("n"), line.get("as"), line.get("ino"))
+                        if isinstance(value, (str, int)))
         elif line.get("e") == TARGET and isinstance(line.get("as"), str):
             said.add(line["as"])
     return Said(bad, said)
+
+
+def _is_archive(entry: Entry) -> bool:
+    return entry.kind == FILE and entry.name.endswith(archive.SUFFIX) and not entry.name.startswith(".")
+
+
+def _archived(seen: Inventory, entry: Entry, me: Identity) -> Iterator[Finding]:
+    path = os.path.join(seen.jar.history, entry.name)
+    draft = registration.parse_draft(entry.name)
+    if draft and entry.kind == FILE:
+        if node.is_dead_nonce(*draft, me):
+            yield Finding(UNTIDY, "left-over", path, "records of a cleaning that was killed before it had removed any"
+                          " job: `recover_stranded` or `jobjar check --repair` removes it", (entry.ino,))
+    elif not _is_archive(entry):
+        yield Finding(PERSON, "foreign", path, "no file of records: move it elsewhere or remove it",
+                      (entry.kind, entry.ino))
 
 
 def _garbled(path: str, said: Said) -> Iterator[Finding]:

@@ -35,13 +35,13 @@ def test_records_are_found_in_all_journals_and_in_the_archive_the_newest_last(ja
     journal(jar, "rain.77", end(1), name="journal.1")
     journal(jar, "rain.77", end(2), name="journal.10")
     journal(jar, "rain.76.old-" + made.NONCE, end(4, a="x-4"))
-    archive.write(jar, ME, "20261121", [end(0)])
+    archive.write(jar, ME, [end(0)])
     assert names(jar) == ["job0", "job1", "job2", "job3", "job4"]
 
 
 def test_an_attempt_that_stands_in_several_places_counts_once_and_with_all_that_is_known(jar):
     journal(jar, "rain.77", end(1), end(1))
-    archive.write(jar, ME, "20261121", [end(1, command="true")])
+    archive.write(jar, ME, [end(1, command="true")])
     (record,) = history.records(jar, Wanted())
     assert record["command"] == "true"
 
@@ -255,7 +255,7 @@ def test_a_job_is_submitted_once_more_with_category_priority_and_word(jar):
 
 
 def test_a_job_whose_file_is_gone_is_submitted_from_the_archive_or_refused(jar):
-    archive.write(jar, ME, "20261121", [end(1, "kept.2", command="echo kept", c="sim"), end(2, "asked", command="true",
+    archive.write(jar, ME, [end(1, "kept.2", command="echo kept", c="sim"), end(2, "asked", command="true",
                                         script="#!/bin/sh -f\n#JJ --mem=1G\ntrue\n"), end(3, "lost.sh")])
     run(jar, "--resubmit", "kept")
     (name,) = os.listdir(os.path.join(jar.unclaimed, "sim"))
@@ -271,7 +271,7 @@ def test_a_job_whose_file_is_gone_is_submitted_from_the_archive_or_refused(jar):
 
 
 def test_a_task_of_an_array_is_not_submitted_alone(jar):
-    archive.write(jar, ME, "20261121", [end(1, "task", command="true", req=["--array=1-3"])])
+    archive.write(jar, ME, [end(1, "task", command="true", req=["--array=1-3"])])
     assert "jobjar retry" in run(jar, "--resubmit", "task", code=2)
 
 

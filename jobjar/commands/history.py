@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterable
 
-from jobjar import accounts, formats, history, layout, moments, quantities, resubmission, selection, text
+from jobjar import accounting, accounts, formats, history, layout, moments, quantities, resubmission, selection, text
 from jobjar.accounting import FIELDS, Record
 from jobjar.config import Settings
 from jobjar.errors import UsageError
@@ -21,15 +21,12 @@ NAME = "history"
 HELP = "show how jobs have ended and what they used, and submit them again"
 
 NEWEST = 10
-STATES = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL")
-CODES = {"CD": "COMPLETED", "F": "FAILED", "CA": "CANCELLED", "TO": "TIMEOUT", "OOM": "OUT_OF_MEMORY",
-         "NF": "NODE_FAIL"}
 
 
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
     parser.add_argument("--user", help="jobs of this user")
-    parser.add_argument("--state", metavar="STATE,…", type=_states,
+    parser.add_argument("--state", metavar="STATE,…", type=accounting.end_states,
                         help="jobs that ended so: FAILED, or TIMEOUT,CANCELLED")
     parser.add_argument("--category", help="jobs of this category")
     parser.add_argument("--node", help="jobs that ran on this node")
@@ -105,14 +102,6 @@ def _pieces(options: "Options", jar: layout.Jar, found: list[Record]) -> Iterabl
     if options.format:
         return accounts.lines(jar, found, options.format)
     return [accounts.table(jar, found, options.columns or accounts.COLUMNS)]
-
-
-def _states(words: str) -> list[str]:
-    found = [CODES.get(word.upper(), word.upper()) for word in words.split(",")]
-    wrong = [word for word in found if word not in STATES]
-    if wrong:
-        raise UsageError(f"{wrong[0]!r} is no state in which a job ends: write one of {', '.join(STATES)}")
-    return found
 
 
 def _expression(words: str) -> re.Pattern:

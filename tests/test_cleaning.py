@@ -1,0 +1,323 @@
+"""Jobs that have ended are cleaned away: which, what stays of them, and what is left alone."""
+
+import json
+import os
+import time
+
+import pytest
+from support import accounts as made
+from support import jars, processes, programs, workers
+from support.accounts import end, journal
+
+from jobjar import archive, cleaning, clearance, ends, history, inspection, leftovers, moves, node, notes
+from jobjar import registration, reservation, store
+from jobjar.cleaning import Criteria
+from jobjar.history import Wanted
+from jobjar.layout import Place
+
+ME = node.myself("rain")
+OLD = 10 * 86400
+
+
+def run(jar, *words, code=0):
+    """(stdout, stderr) of `jobjar clean`."""
+    status, out, err = programs.run("jobjar", "clean", *words, env=processes.environment(JJ_HOME=jar.home, JJ_NODE="rain"))
+    assert status == code, err
+    return out, err
+
+
+def finished(jar, *commands, **more):
+    """The names of jobs that a worker has run."""
+    found = [workers.submit(jar, command, **more).name for command in commands]
+    workers.drain(jar, *([more["category"]] if "category" in more else []))
+    return found
+
+
+def records(jar):
+    """What `history` knows, by name."""
+    return {record["n"]: record for record in history.records(jar, Wanted())}
+
+
+def clean(jar, **criteria):
+    """Clean in this process; the ids."""
+    return list(cleaning.clean(jar, ME, cleaning.choose(jar, Criteria(**criteria), time.time())))
+
+
+def age(jar, worker, seconds=OLD):
+    """Make a worker's directory look as if nothing had happened in it for so long."""
+    for directory, _, files in os.walk(jar.worker(worker)):
+        for path in (*(os.path.join(directory, name) for name in files), directory):
+            os.utime(path, (time.time() - seconds,) * 2, follow_symlinks=False)
+
+
+def test_a_job_goes_with_its_log_its_link_and_its_notes_and_its_record_stays(jar):
+    name, = finished(jar, "echo said; exit 3")
+    notes.add(jar, "rain.1", name, None, "retry", why="a person wanted it", a="x")
+    jars.write(jar.log(name, "once"), "an earlier attempt\n")
+    assert run(jar, "--state", "FAILED")[0].split() == [name[:-2]]
+    for directory in (jar.completed, jar.failed, jar.logs, jar.notes, jar.limbo):
+        assert os.listdir(directory) == []
+    record = records(jar)[name]
+    assert (record["exit"], record["command"], record["size"]) == (3, "echo said; exit 3", 31)
+    assert record["notes"][0]["why"] == "a person wanted it"
+    assert inspection.inspect(jar, ME) == []
+
+
+def test_nothing_is_cleaned_away_unasked(jar):
+    finished(jar, "true")
+    before = jars.tree(jar)
+    assert "unasked" in run(jar, code=2)[1]
+    assert jars.tree(jar) == before
+
+
+def test_a_dry_run_names_what_a_cleaning_then_removes_and_changes_nothing(jar):
+    finished(jar, "true", "false")
+    before = jars.tree(jar)
+    told = run(jar, "--older", "0", "--dry-run")[0]
+    assert len(told.split()) == 2 and jars.tree(jar) == before
+    assert run(jar, "--older", "0")[0] == told
+    assert run(jar, "--older", "0")[0] == ""
+
+
+def test_what_is_younger_newer_of_another_state_or_not_named_stays(jar):
+    names = finished(jar, "true", "exit 1", "true", "exit 2")
+    assert clean(jar, older=3600.0) == []
+    assert clean(jar, keep=4) == clean(jar, ended=["TIMEOUT"]) == clean(jar, places=[]) == []
+    assert clean(jar, keep=1, ended=["FAILED"]) == [names[1][:-2]]
+    assert clean(jar, keep=2) == [names[0][:-2]]
+    assert run(jar, names[2][:-2])[0].split() == [names[2][:-2]]
+    assert os.listdir(jar.completed) == [names[3]]
+    assert run(jar, "nothing-of-this-name", code=3)[0] == ""
+
+
+def test_the_age_is_that_of_the_end_and_of_what_never_ran_that_of_its_coming(jar):
+    name, = finished(jar, "true")
+    jars.put(jar, Place("failed", None, "cancelled"))
+    assert clean(jar, older=60.0) == []
+    chosen = cleaning.choose(jar, Criteria(older=60.0), time.time() + 61)
+    assert {one.place.name for one in chosen} == {name, "cancelled"}
+
+
+def test_a_job_that_never_ran_is_recorded_with_the_reason(jar):
+    place = jars.put(jar, Place("unclaimed", "sim", "hand.3"))
+    notes.add(jar, "rain.1", "hand.3", "sim", "cancel", why="not wanted")
+    moves.cancel(jar, place, reservation.text("rain.1", "x"))
+    before = records(jar)["hand.3"]
+    assert (before["state"], before["c"], before["why"]) == ("CANCELLED", "sim", "not wanted")
+    assert clean(jar, ended=["CANCELLED"]) == ["hand"]
+    after = records(jar)["hand.3"]
+    assert {key: after[key] for key in before} == before and not os.listdir(jar.failed)
+
+
+def test_jobs_that_wait_or_run_are_never_cleaned_away(jar):
+    for state in ("unclaimed", "held", "waiting"):
+        jars.put(jar, Place(state, None, f"a.{len(state)}"))
+    jars.worker(jar, "rain.77")
+    jars.put(jar, Place("claims", None, "b", jar.claims("rain.77")))
+    before = jars.tree(jar)
+    assert run(jar, "--older", "0")[0] == ""
+    assert "is not in" in run(jar, "b", code=3)[1] and jars.tree(jar) == before
+
+
+def test_a_namesake_in_the_queue_keeps_its_notes_and_attempt_logs(jar):
+    for _ in range(2):
+        workers.place(jar, "same", "true")
+        if not os.listdir(jar.completed):
+            workers.drain(jar)
+    notes.add(jar, "rain.1", "same", None, "attempt", a="lost-1", why="its worker died")
+    log = jars.write(jar.log("same", "lost-1"), "half\n")
+    for path in (log, os.path.join(jar.notes, "same", "rain.1"), os.path.join(jar.notes, "same")):
+        os.utime(path, (time.time() - OLD,) * 2)
+    run(jar, "--older", "0")
+    assert os.path.exists(log) and notes.open_attempts(jar, "same", None) == {"lost-1"}
+    os.remove(os.path.join(jar.unclaimed, "same"))
+    run(jar, "--older", "0")
+    assert not os.path.exists(log) and not os.listdir(jar.notes)
+
+
+def test_young_notes_under_a_name_made_by_hand_stay(jar):
+    workers.place(jar, "same", "true")
+    workers.drain(jar)
+    notes.add(jar, "rain.1", "same", None, "attempt", a="lost-1", why="its worker died")
+    run(jar, "--older", "0")
+    assert os.listdir(jar.notes) == ["same"] and not os.listdir(jar.completed)
+
+
+def test_the_end_of_an_earlier_namesake_is_not_taken_for_a_jobs(jar):
+    jars.put(jar, Place("completed", None, "same"))
+    journal(jar, "rain.77", end(1, "same", ino=1, user="somebody"))
+    (chosen,) = cleaning.choose(jar, Criteria(keep=0), time.time())
+    assert chosen.record["e"] == "job" and chosen.record["state"] == "COMPLETED"
+
+
+def test_the_script_of_a_job_with_options_is_kept_and_a_long_one_is_not(jar):
+    finished(jar, "true " + "x" * 5000)
+    jars.put(jar, Place("unclaimed", None, "asks"))
+    with open(os.path.join(jar.unclaimed, "asks"), "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh -f\n#JJ --tag=x\ntrue\n")
+    workers.drain(jar)
+    run(jar, "--older", "0")
+    asks, = [record for record in records(jar).values() if "script" in record]
+    assert asks["script"] == "#!/bin/sh -f\n#JJ --tag=x\ntrue\n" and asks["command"] == "true"
+    assert sum("command" in record for record in records(jar).values()) == 1
+
+
+def test_jobs_of_many_workers_are_cleaned_away_while_they_run_others(jar):
+    with workers.working(jar), workers.working(jar):
+        for _ in range(5):
+            names = {workers.submit(jar, "echo x").name for _ in range(20)}
+            list(cleaning.clean(jar, ME, cleaning.choose(jar, Criteria(keep=5), time.time())))
+        processes.until(lambda: not os.listdir(jar.unclaimed) and not os.listdir(jar.claimed), "all are run")
+        assert names <= set(records(jar))
+    list(cleaning.clean(jar, ME, cleaning.choose(jar, Criteria(keep=0), time.time())))
+    assert len(records(jar)) == 100 and not os.listdir(jar.completed) and not os.listdir(jar.logs)
+
+
+def test_two_cleanings_at_once_remove_each_job_once(jar):
+    finished(jar, *["true"] * 40)
+    both = [programs.start("jobjar", "clean", "--older", "0", env=processes.environment(JJ_HOME=jar.home, JJ_NODE="rain"))
+            for _ in range(2)]
+    told = [processes.finish(one) for one in both]
+    assert [code for code, _, _ in told] == [0, 0], told
+    gone = [job for _, out, _ in told for job in out.split()]
+    assert len(gone) == len(set(gone)) == 40 and len(records(jar)) == 40
+    assert not os.listdir(jar.limbo) and not os.listdir(jar.completed)
+
+
+def test_the_end_of_a_job_is_known_when_its_workers_directory_is_gone(jar):
+    name, = finished(jar, "exit 3")
+    (worker,) = os.listdir(jar.workers)
+    age(jar, worker)
+    assert run(jar, "--older", "5d")[0].split() == [jar.worker(worker)]
+    assert os.listdir(jar.workers) == [] and os.listdir(jar.completed) == [name]
+    assert ends.end_line(jar, name, None)["exit"] == 3
+    assert inspection.inspect(jar, ME) == []
+    assert clean(jar, keep=0) == [name[:-2]]
+    assert records(jar)[name]["exit"] == 3 and records(jar)[name]["command"] == "exit 3"
+
+
+def test_final_names_and_repeated_attempts_outlive_the_journal(jar):
+    journal(jar, "rain.77", made.repeated(1, "x"), end(2, "x"), {"e": "target", "a": f"{made.NONCE}-2", "as": "x~2"})
+    furnish(jar, "rain.77")
+    age(jar, "rain.77")
+    assert list(clearance.clear(jar, ME, 3600.0, time.time())) == ["rain.77"]
+    found = history.records(jar, Wanted(attempts=True))
+    assert [(record["e"], record.get("as")) for record in found] == [("requeue", None), ("end", "x~2")]
+    assert not os.listdir(jar.workers) and ends.end_line(jar, "x~2", None)["n"] == "x"
+
+
+def furnish(jar, worker):
+    """Who a worker was that has left: of another boot."""
+    me = node.myself("rain")._replace(pid=int(worker.rpartition(".")[2]), boot="0" * 36)
+    jars.write(os.path.join(jar.worker(worker), "worker.json"),
+               json.dumps({**me._asdict(), "nonce": node.nonce(me), "uid": os.geteuid()}))
+
+
+def test_a_worker_that_may_own_jobs_or_lives_or_left_lately_keeps_its_directory(jar):
+    with workers.working(jar) as worker:
+        processes.until(worker.is_idle)
+        age(jar, worker.name)
+        assert clearance.left(jar, ME, 60.0, time.time()) == ([], [])
+    assert clearance.left(jar, ME, 0.0, time.time()) == ([], [])
+    age(jar, worker.name)
+    assert clearance.left(jar, ME, OLD + 100, time.time()) == ([], [])
+    for name in ("claims", "recovering.x"):
+        os.mkdir(worker.path(name))
+        age(jar, worker.name)
+        assert clearance.left(jar, ME, 60.0, time.time()) == ([], [])
+        os.rmdir(worker.path(name))
+    age(jar, worker.name)
+    assert clearance.left(jar, ME, 60.0, time.time()).workers == [worker.name]
+
+
+@pytest.mark.parametrize("name, text", [("output.abc-1", "half"), ("scratch.left-7", "x"), ("output", "x"), ("mine", "x")])
+def test_what_a_person_may_need_keeps_a_workers_directory_and_is_told(jar, name, text):
+    journal(jar, "rain.77", end(1))
+    furnish(jar, "rain.77")
+    with open(os.path.join(jar.worker("rain.77"), name), "w", encoding="utf-8") as file:
+        file.write(text)
+    age(jar, "rain.77")
+    out, err = run(jar, "--older", "1d")
+    assert out == "" and name in err and os.path.exists(os.path.join(jar.worker("rain.77"), name))
+
+
+def test_a_directory_that_was_set_aside_goes_too_and_one_that_says_nothing_of_its_owner_stays(jar):
+    journal(jar, "rain.77.old-" + made.NONCE, end(1))
+    journal(jar, "rain.78", end(2))
+    for name in os.listdir(jar.workers):
+        age(jar, name)
+    assert list(clearance.clear(jar, ME, 3600.0, time.time())) == ["rain.77.old-" + made.NONCE]
+    assert os.listdir(jar.workers) == ["rain.78"] and set(records(jar)) == {"job1", "job2"}
+
+
+def test_a_newcomer_under_a_workers_name_is_never_taken_for_the_one_that_left(jar):
+    journal(jar, "rain.77", end(1))
+    furnish(jar, "rain.77")
+    record = registration.read(jar, "rain.77")
+    age(jar, "rain.77")
+    # Another has set it aside since we looked, and registered.
+    registration.set_aside(jar, "rain.77", record.nonce)
+    jars.worker(jar, "rain.77")
+    jars.write(os.path.join(jar.worker("rain.77"), "worker.json"),
+               json.dumps({**record.identity._asdict(), "nonce": record.nonce}))
+    assert clearance._set_aside(jar, "rain.77") is None
+    assert os.path.isdir(jar.claims("rain.77"))
+
+
+def test_one_cleaning_at_a_time_sees_to_the_workers_directories(jar):
+    journal(jar, "rain.77", end(1))
+    furnish(jar, "rain.77")
+    age(jar, "rain.77")
+    other = reservation.text("snow.5", "x")
+    reservation.hold_taken(jar, ".workers", other)
+    assert list(clearance.clear(jar, ME, 3600.0, time.time())) == []
+    reservation.leave_taken(jar, ".workers", other)
+    assert list(clearance.clear(jar, ME, 3600.0, time.time())) == ["rain.77"]
+
+
+def test_contents_that_no_job_needs_go_after_a_day_and_those_that_one_needs_stay(jar):
+    needed, unneeded, young = (store.put_bytes(jar, text) for text in (b"[]", b"old", b"young"))
+    jars.put(jar, Place("held", None, "needs"))
+    with open(os.path.join(jar.held, "needs"), "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh -f\n#JJ --staged={needed}\ntrue\n")
+    for digest in (needed, unneeded):
+        os.utime(store.path_of(jar, digest), (time.time() - OLD,) * 2)
+    assert clearance.sweep_store(jar, time.time()) == 1
+    assert [os.path.exists(store.path_of(jar, digest)) for digest in (needed, unneeded, young)] == [True, False, True]
+
+
+def test_nothing_is_taken_from_the_store_while_a_job_cannot_be_asked(jar):
+    digest = store.put_bytes(jar, b"old")
+    os.utime(store.path_of(jar, digest), (time.time() - OLD,) * 2)
+    path = jar.path(jars.put(jar, Place("held", None, "closed")))
+    os.remove(path)
+    os.mkfifo(path)
+    assert clearance.sweep_store(jar, time.time()) == 1
+    store.put_bytes(jar, b"old")
+    os.utime(store.path_of(jar, digest), (time.time() - OLD,) * 2)
+    os.remove(path)
+    jars.put(jar, Place("held", None, "closed"))
+    was, clearance.claiming.request = clearance.claiming.request, lambda path: None
+    try:
+        assert clearance.sweep_store(jar, time.time()) == 0
+    finally:
+        clearance.claiming.request = was
+
+
+def test_a_jar_of_an_earlier_version_gets_its_archive_when_it_is_first_needed(jar):
+    assert not os.path.exists(jar.history)
+    finished(jar, "true")
+    run(jar, "--older", "0")
+    assert len(os.listdir(jar.history)) == 1 and os.stat(jar.history).st_mode & 0o022 == 0
+
+
+def test_what_lies_in_the_archive_and_is_no_record_is_reported_and_a_dead_cleanings_draft_removed(jar):
+    archive.write(jar, ME, [end(1)])
+    dead = ME._replace(pid=2**22 + 5)
+    draft = jars.write(os.path.join(jar.history, f".{node.owner(dead)}.{node.nonce(dead)}"), "half")
+    other = jars.write(os.path.join(jar.history, "notes.txt"), "mine")
+    with open(archive.files(jar)[0], "ab") as file:
+        file.write(b'{"e": "end", "torn\n')
+    assert [(found.kind, found.path) for found in inspection.inspect(jar, ME)] == [
+        ("foreign", other), ("left-over", draft), ("garbled", archive.files(jar)[0])]
+    assert leftovers.sweep(jar, ME) == [] and not os.path.exists(draft)
