@@ -27,9 +27,7 @@ def asked(data: bytes, given: Request, name: str) -> Request:
         written = directives.read(data[:directives.HEAD_MAX])
     except UsageError as error:
         raise UsageError(f"{name}, {error}") from None
-    # Where a copy of an earlier job was submitted is not where this one is.
-    return directives.merged({key: value for key, value in written.items() if key not in ("submit_dir", "submit_host")},
-                             given)
+    return directives.merged(written, given)
 
 
 def resolved(wishes: Request, node: str) -> Request:

@@ -47,7 +47,7 @@ def test_programs_archives_and_other_interpreters_are_carried(data):
     assert text.endswith(b"\nexit 126\n" + data) and directives.read(text) == REQUEST
 
 
-def run(tmp_path, text, *words, shell=None, **env):
+def run(tmp_path, text, *words, shell=None, umask=0o022, **env):
     """(exit status, stdout, stderr) of a job's file that is run as a worker runs it."""
     scratch = tmp_path / "scratch dir"
     scratch.mkdir(exist_ok=True)
@@ -55,7 +55,8 @@ def run(tmp_path, text, *words, shell=None, **env):
     path.write_bytes(text)
     path.chmod(0o700)
     command = [*(shell or []), str(path), *words]
-    ran = subprocess.run(command, cwd=scratch, capture_output=True, env={"JJ_SCRATCH_DIR": str(scratch), **env})
+    ran = subprocess.run(command, cwd=scratch, capture_output=True, umask=umask,
+                         env={"JJ_SCRATCH_DIR": str(scratch), **env})
     return ran.returncode, ran.stdout, ran.stderr
 
 
@@ -97,7 +98,11 @@ def test_the_exit_status_and_the_signal_are_the_carried_programs_own(tmp_path):
         text = jobfile.written(file.read(), REQUEST, "-n")
     assert run(tmp_path, text, "-c", "exit 7")[0] == 7
     assert run(tmp_path, text, "-c", "kill -9 $$")[0] == -9
-    assert run(tmp_path, text, "-c", "umask", )[1] == run(tmp_path, b"#!/bin/sh\numask\n")[1]
+    for umask in (0o022, 0o777):
+        shutil.rmtree(tmp_path / "scratch dir")
+        assert run(tmp_path, text, "-c", "umask", umask=umask) == (0, b"%04o\n" % umask, b"")
+        # Root may enter what nobody may.
+        assert stat.S_IMODE(os.stat(tmp_path / "scratch dir" / ".carried").st_mode) == 0o700
 
 
 def test_a_carried_file_that_is_cut_short_is_not_run(tmp_path):

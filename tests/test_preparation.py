@@ -107,6 +107,7 @@ def test_what_a_job_brought_along_is_kept_when_its_file_is_submitted_again(jar, 
     again = prepared(jar, first.data)
     assert asked(again) == {"env": ["A=1"], "chdir": here, "comment": "x"}
     assert settling.claimed(again.data)["submit_dir"] == str(elsewhere)
+    assert again.data.count(b"submit-dir") == 1
     assert asked(prepared(jar, first.data, export="B=2"))["env"] == ["B=2"]
 
 
@@ -146,6 +147,12 @@ def test_the_library_takes_the_options_as_keywords(library, jar, here):
         "#!/bin/sh -f\n#JJ --tag=a\n#JJ --tag=b\n#JJ --time=1h\n#JJ --mem=1G\n"
         f"#JJ --chdir={here}\n#JJ --submit-dir={here}\n#JJ --submit-host=rain\necho hi\n")
     assert job.name.endswith(".3")
+
+
+def test_a_priority_that_nobody_gives_leaves_what_the_file_says(library, here):
+    path = jars.write(here + "/script", "#!/bin/sh\n#JJ -p 7\necho\n")
+    names = [library.submit_job_file(path).name, library.submit_job_file(path, 8).name]
+    assert [name.rpartition(".")[2] for name in names] == ["7", "8"]
 
 
 def test_many_jobs_may_each_have_options_of_their_own(library, jar, here):

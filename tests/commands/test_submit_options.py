@@ -148,5 +148,10 @@ def test_a_relative_path_that_exists_here_is_warned_of_and_submitted(submit, pro
     assert err.count("\n") == int(warned) and (not warned or f"write {here}/prog" in err)
 
 
+def test_a_name_that_is_found_in_path_is_not_warned_of_and_a_relative_path_is(submit, program, here, monkeypatch):
+    monkeypatch.setenv("PATH", here + ":/bin:/usr/bin")
+    assert submit("prog")[2] == "" and f"write {here}/prog, or --chdir=." in submit("./prog")[2]
+
+
 def test_a_whole_path_is_not_warned_of(submit, program):
     assert submit(program)[2] == ""
