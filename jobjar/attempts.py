@@ -4,9 +4,10 @@ import os
 import time
 from collections.abc import Callable
 
-from jobjar import blame, fsops, jobname, moves, node, notes, runner
-from jobjar.claiming import LEAVE, REFUSE, vet
+from jobjar import again, blame, fsops, jobname, moves, node, notes, runner
+from jobjar.claiming import LEAVE, PASS_OVER, REFUSE, vet
 from jobjar.departures import Attempt, Departures
+from jobjar.directives import Request
 from jobjar.errors import TROUBLE, VANISHED, Fenced, UsageError
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
@@ -14,7 +15,7 @@ from jobjar.runner import Outcome, Runner
 from jobjar.states import CLAIMS
 from jobjar.workerlog import WorkerLog
 
-WON, LOST, LEFT = "won", "lost", "left"
+WON, LOST, LEFT, EARLY = "won", "lost", "left", "early"
 # A job that crashes its node must be counted, so claims soon after a boot are made to survive a power cut.
 YOUNG_BOOT = 600.0
 
@@ -32,16 +33,22 @@ class Attempts:
         self.categories: set[str] = set()
         self._view = jar.view(node.owner(me))
         self._trusted, self._several = trusted, several
-        self._count = 0
+        self._count, self._node = 0, me.node
+        self.rest = 0.0
         self.attempt = Attempt("")
         self._told: set[str] = set()
 
     def claim(self, place: Place, server_now: float) -> str:
-        """Try for a candidate: WON, LOST (somebody was quicker), or LEFT where it is: no job, or not to be had."""
+        """Try for a candidate: WON, LOST (somebody was quicker), or LEFT where it is: no job, or not to be had.
+
+        EARLY: it is to be left for as many seconds as `rest` says.
+        """
         vetted = vet(self.jar.path(place), self._trusted, server_now, self._several)
         if vetted.verdict == LEAVE:
             return LEFT
-        careful = self._begin(place)
+        if vetted.request and self._is_early(place, vetted.request):
+            return EARLY
+        careful = self._begin(place, vetted.request)
         try:
             code = moves.claim(self.jar, place, self.claims)
         except UsageError as error:
@@ -60,6 +67,14 @@ class Attempts:
         self.attempt.vetted = vetted
         return WON
 
+    def _is_early(self, place: Place, asked: Request) -> bool:
+        self.rest = asked.get("begin", 0.0) - time.time()
+        if self.rest <= 0.0 and "retries" in asked:
+            self.rest = again.for_others(self.jar, place, self._node)
+        # Somebody may give it another time meanwhile.
+        self.rest = min(self.rest, PASS_OVER)
+        return self.rest > 0.0
+
     def _secure(self, place: Place) -> None:
         """See to it that a claim survives a power cut, so that the attempt is counted."""
         fsops.sync_directory(os.path.join(self.claims, place.category or ""))
@@ -69,11 +84,12 @@ class Attempts:
             self._told.add(text)
             self.log.say(text)
 
-    def _begin(self, place: Place) -> bool:
+    def _begin(self, place: Place, asked: Request) -> bool:
         """Write the intent of a new attempt; whether the claim must survive a power cut."""
         self._count += 1
         self.attempt = Attempt(f"{self.nonce}-{self._count}", notes.has(self.jar, place.name))
-        careful = self.attempt.has_notes or time.clock_gettime(time.CLOCK_BOOTTIME) < YOUNG_BOOT
+        careful = self.attempt.has_notes or "no_requeue" in asked \
+            or time.clock_gettime(time.CLOCK_BOOTTIME) < YOUNG_BOOT
         self._make_room(place)
         self.journal.intend(self.attempt.id, place.category, place.name, sync=careful)
         return careful
@@ -94,10 +110,11 @@ class Attempts:
 
     def adopt(self, place: Place, server_now: float) -> None:
         """Take up a job that was found in claims/."""
-        if self._begin(place):
-            self._secure(place)
         # It came by a claim that seemed to fail, and what was thought of it then is forgotten.
-        self.attempt.vetted = vet(self.jar.path(place), self._trusted, server_now, self._several)
+        vetted = vet(self.jar.path(place), self._trusted, server_now, self._several)
+        if self._begin(place, vetted.request):
+            self._secure(place)
+        self.attempt.vetted = vetted
 
     def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool],
                 cancelled: Callable[[], str | None] = lambda: None) -> Outcome:
@@ -109,12 +126,16 @@ class Attempts:
         attempt, out = self.attempt, self.departures
         if attempt.has_notes:
             # Nobody counts attempts of a job that a living worker holds, so what holds now holds to its end.
-            attempt.tries += out.insist(lambda: len(notes.open_attempts(self.jar, place.name, place.category)))
+            attempt.tries += out.insist(lambda: notes.tries(self.jar, place.name, place.category))
         shown = self._show(place)
         if attempt.vetted.verdict == REFUSE:
             outcome = Outcome(blame.REFUSED, why=attempt.vetted.why)
         else:
             outcome = self.runner.run(place, attempt.id, attempt.tries, attempt.vetted.request, tick, quit, cancelled)
+        if outcome.kind == runner.QUIT and "no_requeue" in attempt.vetted.request:
+            # It has begun, and is not to begin again.
+            why = "its worker was told to end at once, and it is never to be begun twice (--no-requeue)"
+            outcome = outcome._replace(kind=runner.ENDED, state="CANCELLED", why=why)
         if outcome.kind == runner.ENDED:
             out.end(attempt, place, outcome)
         elif outcome.kind == blame.REFUSED:

@@ -205,6 +205,11 @@ class Queue:
             if shelf.watched in changed:
                 shelf.is_hinted = True
 
+    def renew(self) -> None:
+        """Let all shelves be listed as soon as may be: something has been put there."""
+        for shelf in self.shelves:
+            shelf.is_hinted = True
+
     def due(self) -> list[Shelf]:
         """The shelves that are to be listed now."""
         return [shelf for shelf in self.shelves if shelf.is_due()]

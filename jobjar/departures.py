@@ -8,7 +8,7 @@ import os
 import pwd
 from collections.abc import Callable
 
-from jobjar import directives, fslook, fsops, harvest, jobname, moves, node, notes, reservation, runner
+from jobjar import again, directives, fslook, fsops, harvest, jobname, moves, node, notes, reservation, runner
 from jobjar.claiming import REFUSE, Vetted
 from jobjar.directives import BY_KEY, OWN, Request
 from jobjar.errors import Fenced, UsageError
@@ -16,6 +16,7 @@ from jobjar.journal import REFUSE as REFUSED_LINE
 from jobjar.journal import REQUEUE, Journal
 from jobjar.layout import Jar, Place
 from jobjar.runner import Outcome, Runner
+from jobjar.states import UNCLAIMED, WAITING
 from jobjar.workerlog import WorkerLog
 
 
@@ -27,6 +28,8 @@ class Attempt:
         self.vetted, self.tries = Vetted(REFUSE), 1
         # The final name that was tried last, if not the job's own.
         self.target: str | None = None
+        # Whether it has ended in failed/.
+        self.has_failed = False
 
 
 class Departures:
@@ -42,7 +45,16 @@ class Departures:
         self._users: dict[int, str] = {}
 
     def end(self, attempt: Attempt, place: Place, outcome: Outcome) -> None:
-        """It has ended: say so, and bring it to completed/."""
+        """It has ended: say so, and bring it to completed/, or back to be repeated if it asks for that."""
+        record = self._record(attempt, place, outcome)
+        repeated = self._again(attempt, place, record)
+        if repeated:
+            self._repeat(attempt, place, record, repeated)
+        else:
+            self._complete(attempt, place, record)
+
+    def _record(self, attempt: Attempt, place: Place, outcome: Outcome) -> dict[str, object]:
+        """What the journal's line says of an attempt that has run to its end."""
         record = {**runner.usage_record(outcome), "node": self.me.node, "tries": attempt.tries}
         if "stage_out" in attempt.vetted.request:
             record |= self.insist(lambda: harvest.record(self.jar, attempt.vetted.request, self.runner.scratch,
@@ -59,10 +71,27 @@ class Departures:
             record["submit"] = round(submitted, 3)
         if attempt.vetted.request:
             record["req"] = _asked(attempt.vetted.request)
+        return record
+
+    def _complete(self, attempt: Attempt, place: Place, record: dict[str, object]) -> None:
+        attempt.has_failed = record["state"] != "COMPLETED"
         self.insist(lambda: self.journal.end(attempt.id, place.category, place.name, **record))
         self.insist(lambda: moves.complete(
-            self.jar, place, self._mine(attempt), bad=record["state"] != "COMPLETED", output=self.runner.output,
+            self.jar, place, self._mine(attempt), bad=attempt.has_failed, output=self.runner.output,
             first=attempt.target, detour=lambda name: self._detour(attempt, name), **self._last(attempt, place)))
+
+    def _again(self, attempt: Attempt, place: Place, record: dict[str, object]) -> again.Again | None:
+        asked, key = attempt.vetted.request, (self.jar, place.name, place.category)
+        if record["state"] == "COMPLETED" or not again.may_ask(asked):
+            return None
+        if self.insist(lambda: notes.cancelled(*key, attempt.id)):
+            return None
+        return again.decide(asked, record, self.insist(lambda: notes.tally(*key)))
+
+    def _repeat(self, attempt: Attempt, place: Place, record: dict[str, object], how: again.Again) -> None:
+        self.insist(lambda: notes.add(self.jar, self.owner, place.name, place.category, notes.REQUEUE, a=attempt.id,
+                                      **again.said(record, how)))
+        self._put_back(attempt, place, how.why, WAITING if how.until else UNCLAIMED, record)
 
     def _last(self, attempt: Attempt, place: Place) -> dict[str, Callable[[], None]]:
         return {"last": lambda: self._close_notes(attempt, place)} if attempt.has_notes else {}
@@ -81,7 +110,7 @@ class Departures:
         self.insist(lambda: self.journal.say(REFUSED_LINE, attempt.id, place.category, place.name, why))
         self.insist(lambda: self._note("refuse", attempt, place, why))
         self.insist(lambda: self._close_notes(attempt, place))
-        mine = self._mine(attempt)
+        mine, attempt.has_failed = self._mine(attempt), True
         self.insist(lambda: self._note_new_name(attempt, place, moves.refuse(self.jar, place, mine), why))
 
     def _note(self, event: str, attempt: Attempt, place: Place, why: str) -> None:
@@ -93,11 +122,15 @@ class Departures:
 
     def give_back(self, attempt: Attempt, place: Place, why: str) -> None:
         """It could not be run here, or not to its end, by no fault of its own: put it back, uncounted."""
+        self._put_back(attempt, place, why, UNCLAIMED, {})
+
+    def _put_back(self, attempt: Attempt, place: Place, why: str, state: str, record: dict[str, object]) -> None:
         self.log.say(f"gave back {place.name}: {why}")
-        self.insist(lambda: self.journal.say(REQUEUE, attempt.id, place.category, place.name, why))
+        key = attempt.id, place.category, place.name
+        self.insist(lambda: self.journal.say(REQUEUE, *key, **{**record, "why": why}))
         if self.insist(self.runner.has_output):
             self.insist(lambda: fsops.move(self.runner.output, self.jar.log(place.name, attempt.id)))
-        self.insist(lambda: moves.requeue(self.jar, place, self._mine(attempt), before=lambda name: notes.carry(
+        self.insist(lambda: moves.requeue(self.jar, place, self._mine(attempt), state, before=lambda name: notes.carry(
             self.jar, self.owner, place.name, place.category, name)))
 
     def _mine(self, attempt: Attempt) -> str:

@@ -65,9 +65,9 @@ class Journal:
         self._append({"e": TARGET, "a": attempt, "as": final})
         self.sync()
 
-    def say(self, event: str, attempt: str, category: str | None, name: str, why: str) -> None:
-        """Say why the attempt came to nothing: REQUEUE or REFUSE. Synced."""
-        self._append({"e": event, "a": attempt, "c": category, "n": name, "t": _now(), "why": why})
+    def say(self, event: str, attempt: str, category: str | None, name: str, why: str, **more: object) -> None:
+        """Say why the attempt came to nothing: REQUEUE or REFUSE. `more`: as in `end`, of one that has run. Synced."""
+        self._append({"e": event, "a": attempt, "c": category, "n": name, "t": _now(), **more, "why": why})
         self._ended.add((category, name))
         self.sync()
 
@@ -164,6 +164,8 @@ class History:
         self._ends: dict[str, dict] = {}
         self._targets: dict[str, str] = {}
         self._given_back: set[str] = set()
+        # The end line of the attempt that ended last, of those that ended.
+        self.last_end: dict | None = None
         for line in read_lines(current(directory)):
             self._take(line)
 
@@ -177,6 +179,8 @@ class History:
             self._last[key] = max(attempt, self._last.get(key, attempt), key=_number)
         elif event == END:
             self._ends[attempt] = line
+            if self.last_end is None or _number(attempt) >= _number(self.last_end["a"]):
+                self.last_end = line
         elif event == TARGET and isinstance(line.get("as"), str):
             self._targets[attempt] = line["as"]
         elif event == REQUEUE:

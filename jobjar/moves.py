@@ -40,11 +40,15 @@ def rescue(jar: Jar, place: Place, name: str) -> Place | None:
     return _moved(jar, place, Place(states.HELD, None, name))
 
 
-def hold(jar: Jar, place: Place, mine: str, name: str | None = None, is_kept: bool = False,
+def hold(jar: Jar, place: Place, mine: str | None, name: str | None = None, is_kept: bool = False,
          before: Callable[[str], None] = _nothing) -> Place | None:
     """unclaimed/ or waiting/ → held/, under another `name` if one is given. `before`: as in `recover`, `is_kept`: as in
-    `alter`."""
-    return _into_queue(jar, "hold", place, states.HELD, mine, name=name, before=before, is_kept=is_kept)
+    `alter`. `mine` None: by one bare rename, of a task whose name is of our own making and not in held/ already."""
+    if mine is not None:
+        return _into_queue(jar, "hold", place, states.HELD, mine, name=name, before=before, is_kept=is_kept)
+    states.require("hold", place.state, states.HELD)
+    jar.queue(states.HELD, place.category)
+    return _moved(jar, place, place._replace(state=states.HELD))
 
 
 def release(jar: Jar, place: Place, mine: str, state: str = states.UNCLAIMED, name: str | None = None,
@@ -67,24 +71,18 @@ def alter(jar: Jar, place: Place, mine: str, name: str, category: str | None, is
 
 
 def ready(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
-    """waiting/ → unclaimed/. The rename decides who released it; one bare rename for a name of our own making.
-
-    `before(name)` hears the new name of a job whose name was made by hand.
-    """
-    states.require("ready", place.state, states.UNCLAIMED)
+    """waiting/ → unclaimed/, by one bare rename if the name is of our own making. `before`: see recover."""
     if not jobname.number(place.name):
         return _into_queue(jar, "ready", place, states.UNCLAIMED, mine, before=before)
+    states.require("ready", place.state, states.UNCLAIMED)
     # A releaser that died between a reservation and its rename once let a job be released twice.
     jar.queue(states.UNCLAIMED, place.category)
     return _moved(jar, place, Place(states.UNCLAIMED, place.category, place.name))
 
 
 def doom(jar: Jar, place: Place, mine: str) -> Place | None:
-    """waiting/ → failed/, as `ready`."""
-    states.require("doom", place.state, states.FAILED)
-    if not jobname.number(place.name):
-        return _into_failed(jar, "doom", place, mine)
-    return _moved(jar, place, Place(states.FAILED, None, place.name))
+    """waiting/ → failed/: what it waits for can never come."""
+    return _into_failed(jar, "doom", place, mine)
 
 
 def cancel(jar: Jar, place: Place, mine: str) -> Place | None:

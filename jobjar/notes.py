@@ -109,6 +109,12 @@ def open_attempts(jar: Jar, name: str, category: str | None) -> set[str]:
     return tally(jar, name, category).deaths
 
 
+def tries(jar: Jar, name: str, category: str | None) -> int:
+    """How often the job has been begun so far, of all that counts."""
+    counted = tally(jar, name, category)
+    return len(counted.deaths.union(counted.requeues))
+
+
 def retries(counted: Tally) -> int:
     """How often the job has been repeated because it had failed; what it has asked for itself is not counted."""
     return sum(line.get("counts") is True for line in counted.requeues.values())

@@ -7,21 +7,20 @@ interrupted and repeated. docs/PROTOCOL.md section 9.
 import itertools
 import os
 import stat
-from collections import namedtuple
+import time
 from collections.abc import Callable
 
-from jobjar import fslook, fsops, layout, leftovers, moves, node, notes, process, registration, reservation
+from jobjar import fslook, fsops, layout, leftovers, node, process, registration, reservation
 from jobjar.errors import Fenced, JobJarError
-from jobjar.journal import History, Journal, current
+from jobjar.journal import History
 from jobjar.layout import Jar, Place
 from jobjar.registration import Record
+from jobjar.salvage import Report, Salvage
 from jobjar.states import CLAIMS
+from jobjar.waiting import Waiting
 
 # Numbers the fences of this process, so that no two of them have one name.
 _fences = itertools.count(1)
-
-# `jobs`: (event, category, name) of each job that was moved; `left`: sentences about what had to be left as it is.
-Report = namedtuple("Report", "jobs left")
 
 
 class Recovery:
@@ -31,16 +30,15 @@ class Recovery:
         self.jar, self.me = jar, me
         self.writer = node.owner(me)
         self.nonce = node.nonce(me)
-        self.max_attempts = max_attempts
         self.kill_orphans = kill_orphans
         self.report = Report([], [])
+        self._salvage = Salvage(jar, me, max_attempts, self.report)
 
     def node(self) -> Report:
         """Recover every provably dead worker of this node, then withdraw the reservations of the dead."""
         for worker in self._owners(self.me.node):
             self._attempt(worker, lambda: self._judge(worker))
-        self.report.left.extend(leftovers.sweep(self.jar, self.me))
-        return self.report
+        return self._finish()
 
     def _owners(self, of: str) -> list[str]:
         return [worker for worker in registration.workers(self.jar, of) if registration.owns_jobs(self.jar, worker)]
@@ -79,7 +77,13 @@ class Recovery:
         """Recover the workers that `believe` has fenced."""
         for record in fenced:
             self._attempt(record.worker, lambda: self.worker(record))
+        return self._finish()
+
+    def _finish(self) -> Report:
         self.report.left.extend(leftovers.sweep(self.jar, self.me))
+        # The dead may have ended what others wait for, or their delays may have run out with nobody there.
+        mine = reservation.text(self.writer, self.nonce)
+        Waiting(self.jar, self.writer, mine, time.time, self.report.left.append).look()
         return self.report
 
     def _believe(self, worker: str, fenced: list[Record]) -> None:
@@ -122,6 +126,7 @@ class Recovery:
         history = History(self.jar.worker(record.worker))
         for directory in fenced:
             self._empty(record, history, directory)
+        self._salvage.finish(record, history)
         # Before they go, for nobody looks again at a worker that owns nothing.
         self._tidy(record)
         for directory in fenced:
@@ -153,73 +158,11 @@ class Recovery:
         for category, name in _contents(directory):
             place = Place(CLAIMS, category, name, directory)
             if _is_job(*os.path.split(self.jar.path(place))):
-                self._job(record, history, place)
+                self._salvage.job(record, history, place)
                 seen = True
         for name in _names(directory):
             fsops.remove_directory(os.path.join(directory, name))
         return seen
-
-    def _job(self, record: Record, history: History, place: Place) -> None:
-        attempt = history.attempt(place.category, place.name) or f"none-{record.nonce}"
-        mine = reservation.text(record.worker, attempt)
-        end = history.end(attempt)
-        if end is not None and end.get("ino") in (None, os.lstat(self.jar.path(place)).st_ino):
-            self._complete(record, history, place, mine, attempt, end)
-            return
-        self._keep_output(record, attempt)
-        for name in self._reserved_by(mine):
-            reservation.void(self.jar, name, mine, attempt)
-        why = f"worker {record.worker} died while it had the job"
-        if notes.is_closed(self.jar, place.name, place.category, attempt):
-            # An earlier recovery had decided to give it up and died before the move.
-            self._done("give_up", place, moves.give_up(self.jar, place, mine))
-            return
-        tries = 0 if history.is_given_back(attempt) else \
-            notes.count(self.jar, self.writer, place.name, place.category, attempt, why)
-        if tries >= self.max_attempts:
-            self._give_up(place, mine, f"{why}, for the {_ordinal(tries)} time: the limit is JJ_MAX_ATTEMPTS")
-        else:
-            moved = moves.recover(self.jar, place, mine, before=lambda name: notes.carry(
-                self.jar, self.writer, place.name, place.category, name))
-            self._done("recover", place, moved)
-
-    def _keep_output(self, record: Record, attempt: str) -> None:
-        """Keep what a lost attempt printed, under a name by which a mistaken live worker cannot move it."""
-        directory = self.jar.worker(record.worker)
-        if fslook.is_there(directory, "output"):
-            fsops.move(os.path.join(directory, "output"), os.path.join(directory, f"output.{attempt}"))
-
-    def _complete(self, record: Record, history: History, place: Place, mine: str, attempt: str, end: dict) -> None:
-        directory = self.jar.worker(record.worker)
-        # The one that has been read: a new one beside it would say nothing to whoever has to go on with this.
-        journal = Journal(directory, current(directory))
-        try:
-            moved = moves.complete(
-                self.jar, place, mine, bad=end.get("state") != "COMPLETED", first=history.target(attempt),
-                output=os.path.join(directory, "output"),
-                detour=lambda name: journal.target(attempt, name), last=lambda: self._close_notes(place))
-        finally:
-            journal.close()
-        self._done("complete", place, moved)
-
-    def _give_up(self, place: Place, mine: str, why: str) -> None:
-        notes.add(self.jar, self.writer, place.name, place.category, "give_up", why=why)
-        self._close_notes(place)
-        moved = moves.give_up(self.jar, place, mine)
-        if moved and moved.name != place.name:
-            notes.add(self.jar, self.writer, moved.name, place.category, "give_up", why=why)
-        self._done("give_up", place, moved)
-
-    def _close_notes(self, place: Place) -> None:
-        if notes.has(self.jar, place.name):
-            notes.close(self.jar, self.writer, place.name, place.category)
-
-    def _done(self, event: str, place: Place, moved: Place | None) -> None:
-        if moved is not None:
-            self.report.jobs.append((event, place.category, moved.name))
-
-    def _reserved_by(self, mine: str) -> list[str]:
-        return [name for name, text in fslook.links(self.jar.completed) if text == mine]
 
     def _tidy(self, record: Record) -> None:
         """Remove what a dead worker leaves lying about that nobody needs."""
@@ -258,7 +201,3 @@ def _is_job(directory: str, name: str) -> bool:
         return False
     # NFS: a file that was removed while open stays a while as .nfs…
     return not name.startswith(".")
-
-
-def _ordinal(number: int) -> str:
-    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")

@@ -12,7 +12,8 @@ from jobjar import fslook, layout, node, orders, registration, starting
 from jobjar.config import Settings
 from jobjar.layout import Jar
 from jobjar.nodelock import only_one
-from jobjar.recovery import Recovery, Report
+from jobjar.recovery import Recovery
+from jobjar.salvage import Report
 
 # How long to wait for whoever cron has started in the same second: a recovery, or the check of another jar. Then it is
 # not worth waiting for, and cron must not pile up what hangs.

@@ -8,12 +8,12 @@ import heapq
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from jobjar import fslook, jobname, moves, notes, turns, waits
+from jobjar import fails, fslook, jobname, moves, notes, turns, waits
 from jobjar.claiming import COST_FACTOR, RENEW_AFTER
 from jobjar.directives import Request
+from jobjar.errors import Fenced, JobJarError
 from jobjar.glance import Glance
 from jobjar.layout import Jar, Place
 from jobjar.states import WAITING
@@ -32,10 +32,10 @@ class Waiting:
     """waiting/ as one process knows it, by its last listing: a hint, as every listing."""
 
     def __init__(self, jar: Jar, writer: str, mine: str, server_now: Callable[[], float],
-                 watch: Watch | None = None) -> None:
+                 report: Callable[[str], None], watch: Watch | None = None) -> None:
         """`writer`: this process, NODE.PID; `mine`: the text of its reservations; `server_now()` tells the file
-        server's time."""
-        self.jar, self._writer, self._mine = jar, writer, mine
+        server's time; `report` hears what went wrong: nothing here fails."""
+        self.jar, self._writer, self._mine, self._report = jar, writer, mine, report
         self._server_now, self._watch = server_now, watch
         self._turns, self._waits = turns.Turns(jar), waits.Waits(jar)
         self._glances = {jar.waiting: Glance(jar.waiting)}
@@ -89,36 +89,46 @@ class Waiting:
     def look(self) -> int:
         """Make ready whoever waits for nothing any more, and doom whose #JJ lines will not do; how many have moved."""
         self._looked_at = time.monotonic()
-        with self._timed():
-            if self._is_hinted or self._needs_listing():
-                self._list()
-            self._is_wanted = False
-            return self._see_to_times() + sum([self._fill(array) for array in [*self._caps]])
+        return self._paid(self._look)
 
-    def ended(self, name: str, asked: Request) -> int:
-        """The task `name` of an array has ended: make the next one ready if there is one; how many have moved."""
+    def _look(self) -> int:
+        if self._is_hinted or self._needs_listing():
+            self._list()
+        self._is_wanted = False
+        return self._see_to_times() + sum([self._fill(array) for array in [*self._caps]])
+
+    def ended(self, name: str, asked: Request, has_failed: bool) -> int:
+        """The task `name` of an array has ended: make the next one ready if there is one; how many have moved.
+
+        When it `has_failed`, the rest of its array may have to be held.
+        """
         task = jobname.array_task(name)
+        if has_failed and "max_fails" in asked:
+            self._paid(lambda: len(fails.enforce(self.jar, self._writer, self._mine, name, asked)))
         if task is None or turns.cap(asked) is None:
             return 0
         if self._rest() > 0:
             self._is_wanted = True
             return 0
-        with self._timed():
-            moved = self._fill(task[0])
-            if task[0] not in self._waiters and (self._is_hinted or self._needs_listing()):
-                self._list()
-                moved += self._fill(task[0])
-            return moved
+        return self._paid(lambda: self._next_of(task[0]))
 
-    @contextmanager
-    def _timed(self) -> Iterator[None]:
+    def _next_of(self, array: str) -> int:
+        moved = self._fill(array)
+        if array not in self._waiters and (self._is_hinted or self._needs_listing()):
+            self._list()
+            moved += self._fill(array)
+        return moved
+
+    def _paid(self, act: Callable[[], int]) -> int:
+        """`act()`, whose cost is remembered; 0 when it fails, which is reported."""
         began, least = time.monotonic(), 0.0
         try:
-            yield
-        except OSError:
+            return act()
+        except (OSError, JobJarError) as error:
             # Whom it has kept from moving nobody has in mind any more.
             self._is_hinted, least = True, AFTER_ERROR / COST_FACTOR
-            raise
+            self._report(f"waiting/ could not be looked after: {error}")
+            return 0
         finally:
             self._ended_at = time.monotonic()
             self._cost = max(least, self._ended_at - began)
@@ -221,8 +231,12 @@ class Waiting:
             # What was known of it was out of date.
             self._is_hinted = True
             return False
-        return moves.ready(self.jar, place, self._mine, before=lambda name: notes.carry(
-            self.jar, self._writer, place.name, place.category, name)) is not None
+        try:
+            return moves.ready(self.jar, place, self._mine, before=lambda name: notes.carry(
+                self.jar, self._writer, place.name, place.category, name)) is not None
+        except Fenced:
+            # RACE: its category has been removed, which nobody could do before the job had gone.
+            return False
 
 
 def _order(waiter: Waiter) -> tuple[float, int, str]:

@@ -7,18 +7,20 @@ fenced. docs/PROTOCOL.md section 5 has the order of its looks.
 import random
 import time
 
-from jobjar import claiming, fitness, node, registration, trust
-from jobjar.attempts import WON, Attempts
+from jobjar import claiming, fitness, node, registration, reservation, trust
+from jobjar.attempts import EARLY, WON, Attempts
 from jobjar.beat import INTERVAL, Beat
 from jobjar.blame import BUSY, FAULT, FULL
 from jobjar.claiming import Claims, Queue, Shelf
 from jobjar.config import Settings
 from jobjar.control import Desk
+from jobjar.departures import Attempt
 from jobjar.errors import DEFECTS, Fenced
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
 from jobjar.runner import ENDED, LONG_JOB, QUIT, Runner
 from jobjar.signs import Signs
+from jobjar.waiting import Waiting
 from jobjar.watch import Bell
 from jobjar.workerlog import WorkerLog
 
@@ -48,6 +50,8 @@ class Worker:
         self._own = Claims(self.claims)
         self.signs = Signs(jar, me, self.beat, bell.watch, self.log)
         self.desk = Desk(jar, self.name, trusted, self.beat, bell.watch, self.log.say)
+        self.waiting = Waiting(jar, self.name, reservation.text(self.name, self.attempts.nonce), self.beat.fresh_now,
+                               self.log.say, bell.watch)
         self._idle_exit: float | None = None
         self._idle_since: float | None = None
         self._pause = 1.0
@@ -106,6 +110,7 @@ class Worker:
         """Take note of what inotify says; whether it says anything."""
         changed = self.bell.changed()
         self.queue.hint(changed)
+        self.waiting.hint(changed)
         self.signs.hear(changed)
         self.desk.hear(changed)
         return bool(changed)
@@ -145,6 +150,9 @@ class Worker:
                 found = self._found()
                 if found:
                     return found
+                if self.waiting.is_due() and self.waiting.look():
+                    self.queue.renew()
+                    continue
             candidate = self.queue.take()
             if candidate is None or self.signs.are_due(LOOK_AT_MARKERS):
                 return self._put_back(candidate)
@@ -157,7 +165,9 @@ class Worker:
         try:
             result = self.attempts.claim(place, self.beat.server_now())
         finally:
-            if result != WON:
+            if result == EARLY:
+                shelf.pass_over(place.name, self.attempts.rest)
+            elif result != WON:
                 # NFS: "gone" may be a cached answer; and what a full disk has prevented is still there to be had.
                 shelf.leave(place.name)
         return result == WON
@@ -188,6 +198,7 @@ class Worker:
         began = time.monotonic()
         outcome = self.attempts.perform(place, self._tick, lambda: self.bell.requests_to_end > 1, self.desk.cancelled)
         self.attempts.departures.insist(self.desk.end)
+        self._end_task(place.name, self.attempts.attempt)
         if time.monotonic() - began >= LONG_JOB:
             # NFS: what another node asked for meanwhile no inotify has seen, and the next job may take hours.
             self.signs.expire()
@@ -203,6 +214,11 @@ class Worker:
             self._pause = 1.0
             self.blockade.end()
             self.faults.end_row()
+
+    def _end_task(self, name: str, attempt: Attempt) -> None:
+        asked = attempt.vetted.request
+        if "array" in asked and self.waiting.ended(name, asked, attempt.has_failed):
+            self.queue.renew()
 
     def _recover_from(self, place: Place, why: str) -> None:
         """After a job that this node could not start: give the node time, and other jobs and workers their turn."""
@@ -228,7 +244,7 @@ class Worker:
     def _idle(self) -> None:
         if self._idle_since is None:
             self._idle_since = time.monotonic()
-        dues = [self._own.due(), *(shelf.due_in() for shelf in self.queue.shelves)]
+        dues = [self._own.due(), self.waiting.due_in(), *(shelf.due_in() for shelf in self.queue.shelves)]
         self._sleep(min([self._backed_off(), *(due for due in dues if due is not None)]))
 
     def _backed_off(self) -> float:

@@ -96,7 +96,7 @@ FIXED = "it was there before the jar was used, and nobody changes it meanwhile"
 HINT = "only a hint: the rename decides"
 MAY_ASK = {
     "departures._status": OWN, "beat.Beat.touch": OWN, "moves._is_something": OWN, "runner.Runner._bound_output": OWN,
-    "runner.Runner.has_output": OWN, "runner.Runner._is_fresh": OWN, "recovery.Recovery._job": OWN,
+    "runner.Runner.has_output": OWN, "runner.Runner._is_fresh": OWN, "salvage.Salvage.job": OWN,
     "blame.is_hidden": "what the cache says is the question", "errors.at_fault": ANSWERS,
     "cli": LOCAL, "config": LOCAL, "process": LOCAL, "node": LOCAL, "holders": LOCAL,
     "commands.init": LOCAL, "layout": FIXED, "trust": FIXED, "premises": FIXED,

@@ -11,8 +11,8 @@ import pytest
 from support import invariants, jars, nodes, processes
 from support.nodes import Dead, Site, dead_identity
 
-from jobjar import (census, fslook, layout, leftovers, moves, node, nodelock, notes, process, recovery, registration,
-                    reservation, supervision)
+from jobjar import (census, fslook, layout, leftovers, moves, node, nodelock, notes, process, registration,
+                    reservation, salvage, supervision)
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
 
@@ -167,7 +167,7 @@ def test_the_attempt_is_counted_before_the_job_is_put_back(site, dead, monkeypat
     def fail(*_, **__):
         raise OSError(f"when {count(site.jar)} attempt was counted")
 
-    monkeypatch.setattr(recovery.moves, "recover", fail)
+    monkeypatch.setattr(salvage.moves, "recover", fail)
     dead.claim()
     assert "when 1 attempt was counted" in recover(site).left[0] and site.place("a.0")[0].startswith("workers/")
 

@@ -29,7 +29,7 @@ def test_each_job_in_waiting_has_a_reason(jar):
     said = waits.reasons(jar, [begin, turn, wrong, plain, delayed])
     assert {place.name: word for place, (word, _) in said.items()} == {
         "a.0": "BeginTime", TASK: "JobArrayTaskLimit", "b.0": "BadConstraints", "c.0": "Priority", "d.0": "BeginTime"}
-    assert moments.show(int(later)) in said[begin][1] and moments.show(soon) in said[delayed][1]
+    assert moments.show(later) in said[begin][1] and moments.show(soon) in said[delayed][1]
     assert "3 tasks of 20261121-101500-me-000001000" in said[turn][1]
     assert "line 2" in said[wrong][1] and "--no-such" in said[wrong][1]
 

@@ -8,7 +8,7 @@ import sys
 from jobjar import layout, registration, supervision, text
 from jobjar.config import Settings
 from jobjar.errors import NoSuchJob, TryAgain, UsageError
-from jobjar.recovery import Report
+from jobjar.salvage import Report
 
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
@@ -52,7 +52,7 @@ def _vouched(jar: layout.Jar, settings: Settings, options: "Options") -> Report 
 
 def _tell(report: Report) -> int:
     for event, category, name in report.jobs:
-        where = {"complete": "completed/", "recover": "unclaimed/", "give_up": "failed/"}[event]
+        where = {"complete": "completed/", "recover": "unclaimed/", "requeue": "waiting/", "give_up": "failed/"}[event]
         print(f"{text.escape(f'{category}/{name}' if category else name)} → {where}")
     for sentence in report.left:
         print(f"recover_stranded: {text.escape(sentence)}", file=sys.stderr)

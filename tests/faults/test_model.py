@@ -32,6 +32,8 @@ STEPS, WORKERS = 200, 3
 # No kernel gives these numbers to a process.
 FIRST_PID = 2**22 + 1
 USAGE = resource.getrusage(resource.RUSAGE_SELF)
+# What commands reserve names with that are not killed.
+COMMAND = reservation.text("rain.1", "command-1")
 _numbers = itertools.count()
 
 
@@ -218,7 +220,7 @@ class World:
     def ready(self):
         path = self.choose("waiting")
         if path:
-            moves.ready(self.jar, self.place(path), "")
+            moves.ready(self.jar, self.place(path), COMMAND)
             self.model.move(path, path.replace("waiting", "unclaimed", 1))
             return path
 
@@ -228,7 +230,7 @@ class World:
             place = self.place(path)
             self.note(place, "doom")
             self.cancelled[self.model.jobs[path]] = False
-            moves.doom(self.jar, place, "")
+            moves.doom(self.jar, place, COMMAND)
             self.model.move(path, f"failed/{place.name}")
             return path
 
