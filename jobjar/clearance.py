@@ -73,7 +73,7 @@ def _is_plain(directory: str, entry: Entry) -> bool:
 def clear(jar: Jar, me: Identity, older: float, now: float) -> Iterator[str]:
     """Record and remove what `left` finds; yields the name of each that is gone, and none while another does it."""
     mine = reservation.text(node.owner(me), node.nonce(me))
-    if not reservation.hold_taken(jar, _HOLD, mine):
+    if not reservation.take(jar, _HOLD, mine, lambda: True, is_kept=True):
         return
     try:
         workers = left(jar, me, older, now).workers

@@ -269,7 +269,7 @@ def test_one_cleaning_at_a_time_sees_to_the_workers_directories(jar):
     furnish(jar, "rain.77")
     age(jar, "rain.77")
     other = reservation.text("snow.5", "x")
-    reservation.hold_taken(jar, ".workers", other)
+    assert reservation.take(jar, ".workers", other, lambda: True, is_kept=True)
     assert list(clearance.clear(jar, ME, 3600.0, time.time())) == []
     reservation.leave_taken(jar, ".workers", other)
     assert list(clearance.clear(jar, ME, 3600.0, time.time())) == ["rain.77"]
