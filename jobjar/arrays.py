@@ -44,7 +44,7 @@ def submit(jar: Jar, batch: Batch, me: Identity, several: bool) -> str:
     try:
         work.publish(*(jar.directory(place.state, place.category) for place in places))
         submission.make_durable(jar, places)
-        drafts.drop(jar, work.draft)
+        drafts.drop(work.draft)
     except BaseException as error:
         work.cut_short(error)
         raise
@@ -57,9 +57,14 @@ def _draft(jar: Jar, batch: Batch, me: Identity) -> tuple[Draft, int]:
         if _is_same(old, batch) and _is_given_up(jar, old, me):
             draft = drafts.take_over(jar, me, old)
             if draft:
-                return draft, bisect_right(batch.indices, drafts.greatest(jar, jobname.split(draft.name)[0]))
+                return draft, _appeared(jar, batch, draft)
     name = submission.fresh_name(batch.priority, batch.id)
     return drafts.make(jar, me, name, drafts.target(batch.state, batch.category), batch.data, submission.MODE), 0
+
+
+def _appeared(jar: Jar, batch: Batch, draft: Draft) -> int:
+    """How many of its tasks are or were in the jar: all up to the last that is."""
+    return bisect_right(batch.indices, drafts.greatest(jar, jobname.split(draft.name)[0]))
 
 
 def _is_same(draft: Draft, batch: Batch) -> bool:
@@ -154,17 +159,18 @@ class _Work:
     def cut_short(self, error: BaseException) -> None:
         """Say what became of the array when its submission fails; without any task it is as if it had not been."""
         total = len(self.batch.indices)
+        # An interrupt may have come between a task and its being counted.
+        self.done = self.done or self._recount()
         if self.done:
             drafts.let_go(self.draft)
             said = f"{self.done} of {total} tasks of the array {self.array} are submitted: submit the same again, and" \
                    " the others follow"
         else:
             said = "nothing is submitted"
-            try:
-                drafts.drop(self.jar, self.draft)
-            except OSError:
-                # Of two errors the first one is the reason; what is left is taken up by the same submission.
-                pass
+            self._give_up()
+        if self.done == total:
+            said = f"all of the array {self.array} is submitted, but remove {self.draft.path}, if it is there, before" \
+                   " you submit the same again"
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(said) from None
         if isinstance(error, OSError):
@@ -172,3 +178,17 @@ class _Work:
             if error.errno in NO_ROOM:
                 raise TryAgain(f"{reason}, when there is room") from None
             raise JobJarError(reason) from error
+
+    def _recount(self) -> int:
+        try:
+            return _appeared(self.jar, self.batch, self.draft)
+        except OSError:
+            # Whoever submits the same again will count.
+            return 0
+
+    def _give_up(self) -> None:
+        try:
+            drafts.drop(self.draft)
+        except OSError:
+            # Of two errors the first one is the reason; what is left is taken up by the same submission.
+            pass

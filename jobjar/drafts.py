@@ -62,7 +62,7 @@ def make(jar: Jar, me: Identity, name: str, to: str, data: bytes, mode: int) -> 
         return draft
     except BaseException:
         try:
-            drop(jar, draft)
+            drop(draft)
         except OSError:
             # Of two errors the first one is the reason.
             pass
@@ -80,7 +80,8 @@ def renew(draft: Draft, data: bytes, mode: int) -> None:
     """Put another copy into the draft, for the tasks to come: the file has as many names as one may have."""
     new = os.path.join(draft.path, ".new")
     fsops.create_own(new, data, mode)
-    fsops.rename(new, file(draft))
+    # The old one goes on as the tasks that were made of it.
+    fsops.move(new, file(draft))
 
 
 def let_go(draft: Draft) -> None:
@@ -88,15 +89,14 @@ def let_go(draft: Draft) -> None:
     _busy.discard(draft.path)
 
 
-def drop(jar: Jar, draft: Draft) -> None:
-    """Remove the directory, durably: nothing of its array is missing, or nothing is to come."""
+def drop(draft: Draft) -> None:
+    """Remove the directory: nothing of its array is missing, or nothing is to come."""
     try:
-        # The link first: without it the directory means nothing, even if something in it resists.
+        # The link first, durably: without it the directory means nothing, even if something in it resists.
         fsops.remove(os.path.join(draft.path, TO))
-        if not fsops.remove_tree(draft.path):
-            fsops.sync_directory(draft.path)
-        fsops.sync_directory(jar.limbo)
+        fsops.sync_directory(draft.path)
     finally:
+        fsops.remove_tree(draft.path)
         _busy.discard(draft.path)
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator
 
 from jobjar import census, fslook, jobname, layout, reservation
@@ -31,6 +32,7 @@ def _twice(seen: Inventory) -> Iterator[Finding]:
     for job in seen.jobs():
         places.setdefault(job.ino, []).append(job)
     for jobs in places.values():
+        jobs = _suspects(jobs)
         if len(jobs) < 2:
             continue
         # RACE: a job that moved on while the directories were listed was seen twice. What is in two places in both of
@@ -44,6 +46,20 @@ def _twice(seen: Inventory) -> Iterator[Finding]:
                 yield from _names(seen, same, identity)
 
 
+def _suspects(jobs: list[Seen]) -> list[Seen]:
+    """Those jobs of one file that should not be; the tasks of an array are meant to, each once."""
+    arrays = {(jobname.array_task(job.place.name) or (None,))[0] for job in jobs}
+    if len(arrays) > 1 or None in arrays:
+        return jobs
+    count = Counter(_stem(job.place.name) for job in jobs)
+    return [job for job in jobs if count[_stem(job.place.name)] > 1]
+
+
+def _stem(name: str) -> str:
+    """The id without what it gets when a name is taken."""
+    return re.sub(r"~\d+$", "", jobname.split(name)[0])
+
+
 def _identity(seen: Inventory, job: Seen) -> tuple[int, int] | None:
     found = fslook.status(*os.path.split(seen.jar.path(job.place)))
     return (found.st_dev, found.st_ino) if found and stat.S_ISREG(found.st_mode) else None
@@ -53,8 +69,7 @@ def _names(seen: Inventory, same: list[Seen], identity: tuple[int, int]) -> Iter
     """One file under several names. Under one id they are one job; else somebody has made several jobs of one file."""
     by_id: dict[str, list[str]] = {}
     for job in same:
-        stem = re.sub(r"~\d+$", "", jobname.split(job.place.name)[0])
-        by_id.setdefault(stem, []).append(seen.jar.path(job.place))
+        by_id.setdefault(_stem(job.place.name), []).append(seen.jar.path(job.place))
     for paths in by_id.values():
         if len(paths) > 1:
             yield Finding(THREAT, "two-places", paths[0], f"this job is the same file as {_some(paths[1:])}, and would"
