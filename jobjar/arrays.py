@@ -160,15 +160,15 @@ class _Work:
         """Say what became of the array when its submission fails; without any task it is as if it had not been."""
         total = len(self.batch.indices)
         # An interrupt may have come between a task and its being counted.
-        self.done = self.done or self._recount()
-        if self.done:
-            drafts.let_go(self.draft)
-            said = f"{self.done} of {total} tasks of the array {self.array} are submitted: submit the same again, and" \
-                   " the others follow"
-        else:
+        appeared = self.done or self._recount()
+        if appeared == 0:
             said = "nothing is submitted"
             self._give_up()
-        if self.done == total:
+        else:
+            drafts.let_go(self.draft)
+            said = f"{appeared or 'some'} of {total} tasks of the array {self.array} are submitted: submit the same" \
+                   " again, and the others follow"
+        if appeared == total:
             said = f"all of the array {self.array} is submitted, but remove {self.draft.path}, if it is there, before" \
                    " you submit the same again"
         if isinstance(error, KeyboardInterrupt):
@@ -179,12 +179,11 @@ class _Work:
                 raise TryAgain(f"{reason}, when there is room") from None
             raise JobJarError(reason) from error
 
-    def _recount(self) -> int:
+    def _recount(self) -> int | None:
         try:
             return _appeared(self.jar, self.batch, self.draft)
         except OSError:
-            # Whoever submits the same again will count.
-            return 0
+            return None
 
     def _give_up(self) -> None:
         try:
