@@ -207,7 +207,7 @@ def put(request: Request, option: Option, text: str) -> None:
         text.encode("utf-8", "surrogateescape")
         value = option.parse(text)
     except UsageError as error:
-        raise UsageError(f"--{option.name}: {error}") from None
+        raise UsageError(f"--{option.name}: {_short(str(error))}") from None
     except UnicodeEncodeError as error:
         raise UsageError(f"--{option.name}: {text[error.start]!r} stands for no bytes: leave it out") from None
     if option.many:
@@ -215,6 +215,11 @@ def put(request: Request, option: Option, text: str) -> None:
         request[option.key] = old + (value if isinstance(value, list) else [value])
     else:
         request[option.key] = value
+
+
+def _short(sentence: str) -> str:
+    """A sentence that quotes what somebody wrote, fit to be read; the remedy stands at its end."""
+    return sentence if len(sentence) <= 400 else f"{sentence[:150]}…{sentence[-200:]}"
 
 
 def keywords(given: dict[str, object]) -> Request:

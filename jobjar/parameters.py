@@ -125,7 +125,7 @@ def signal_number(text: str) -> int:
     name = text.upper().removeprefix("SIG")
     if name in _SIGNALS:
         return _SIGNALS[name]
-    if name.isascii() and name.isdigit() and 0 < int(name) < 65:
+    if name.isascii() and name.isdigit() and len(name) < 3 and 0 < int(name) < 65:
         return int(name)
     raise UsageError(f"{text!r} is no signal: write USR1, TERM, INT or a number")
 

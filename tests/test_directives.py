@@ -87,6 +87,12 @@ def test_a_line_that_makes_no_sense_is_refused_with_its_number(line, said):
         directives.read(b"#!/bin/sh\n" + line + b"\necho\n")
 
 
+def test_a_long_value_does_not_drown_the_reason():
+    with pytest.raises(UsageError) as caught:
+        directives.read(b"#JJ --mem=" + b"9" * 100_000 + b"Q\n")
+    assert len(str(caught.value)) < 500 and str(caught.value).endswith("write it as 500M, 1.5G or 100K")
+
+
 def test_a_directive_is_read_as_far_as_a_head_may_go_and_never_half():
     room = HEAD_MAX - len(b"#!/bin/sh\n")
     inside = b"#!/bin/sh\n" + b"#" * (room - 15) + b"\n#JJ --nice=13\n"

@@ -1,8 +1,11 @@
 """What of a request can be obeyed: contradictions, files moved in by hand, and what --export brings along."""
 
+import random
+
 import pytest
 
-from jobjar import settling
+from jobjar import settling, words
+from jobjar.directives import OPTIONS
 from jobjar.errors import UsageError
 
 
@@ -64,3 +67,23 @@ def test_export_brings_what_is_named_and_never_what_is_the_workers(text, found):
 def test_a_variable_that_is_not_there_is_named():
     with pytest.raises(UsageError, match="no variable HOEM"):
         settling.exported("A,HOEM", ENVIRONMENT)
+
+
+VALUES = ["", "1", "0", "-1", "9" * 5000, "1" * 20, "1.5", "90m", "1:2", "1-2:3", "now+1h", "18:00", "2026-12-24", "USR1@",
+          "ALL", "A=1", ",", "/x", "..", "\0", "\udcff", "é½١", "%", "5%2", "1-9:2", "NONE,=", "0777", "1e9", "inf",
+          "nan", "T", "Z", "x" * 2000, "2026-99-99T99:99Z", "tomorrow", "@60", "1G", "1P" * 9, "'", '"', "\\", "#"]
+
+
+def test_a_worker_that_reads_any_head_at_all_takes_it_or_refuses_it_and_never_fails(seed):
+    chance = random.Random(seed)
+    names = [*OPTIONS, "nonsense", ""]
+    for _ in range(8000):
+        lines = []
+        for _ in range(chance.randrange(1, 4)):
+            value = "".join(chance.choice(VALUES) for _ in range(chance.choice((1, 1, 1, 2))))
+            word = f"--{chance.choice(names)}" + chance.choice(("=", " ", "")) + chance.choice((value, words.quote(value)))
+            lines.append("#JJ " + word)
+        try:
+            settling.claimed("\n".join(lines).encode("utf-8", "surrogateescape"))
+        except UsageError as error:
+            assert str(error).startswith("line ")
