@@ -17,6 +17,9 @@ JOBJAR = "jobjar"
 # Subcommand of jobjar → its module in jobjar/commands/, and its program in bin/ if it has one.
 COMMANDS = {
     "submit": ("submit", "submit_job"),
+    "run": ("run", None),
+    "wait": ("wait", None),
+    "log": ("log", None),
     "list": ("list", None),
     "explain": ("explain", None),
     "unique-job-name": ("unique_job_name", "unique_job_name"),
@@ -25,7 +28,6 @@ COMMANDS = {
     "stop-worker": ("stop_worker", "stop_worker"),
     "pause-worker": ("pause_worker", "pause_worker"),
     "unpause-worker": ("unpause_worker", "unpause_worker"),
-    "wait": ("wait", None),
     "cancel": ("cancel", None),
     "hold": ("hold", None),
     "release": ("release", None),

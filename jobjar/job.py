@@ -56,6 +56,11 @@ class Job:
         return self._place.category
 
     @property
+    def place(self) -> Place | None:
+        """Where it is now; None when it is nowhere in the jar."""
+        return self._find()
+
+    @property
     def path(self) -> str | None:
         """Where its file is now; None when it is nowhere in the jar."""
         place = self._find()
@@ -69,7 +74,7 @@ class Job:
         """
         place = self._find()
         if place is None:
-            end = self._end_line()
+            end = self.end_line()
             return end.get("state") if end else None
         if place.state == states.COMPLETED:
             # Asked after completed/: the other order takes a failed job for a successful one.
@@ -80,7 +85,7 @@ class Job:
 
     def _how_bad(self) -> str:
         """The state of a job that has ended badly, by its end line: that it has, failed/ says."""
-        end = self._end_line()
+        end = self.end_line()
         return end["state"] if end is not None and end.get("state") in BAD else FAILED
 
     def wait(self, timeout: float | None = None) -> str | None:
@@ -118,7 +123,7 @@ class Job:
         place = self._find()
         if place is not None and place.state != states.COMPLETED:
             return None
-        return ends.status(self._end_line())
+        return ends.status(self.end_line())
 
     def request(self) -> tuple[directives.Request, str]:
         """(what the job asks for in its file, the first lines behind that); ({}, "") when nothing can be said."""
@@ -208,7 +213,8 @@ class Job:
         # Another name is surely that of the same job only if we made it: others need not be unique.
         return jobname.number(self.name) is not None and _stem(name) == _stem(self.name)
 
-    def _end_line(self) -> dict | None:
+    def end_line(self) -> dict | None:
+        """What the journals say of its end, with the keys of docs/PROTOCOL.md section 7; None when they say nothing."""
         return ends.end_line(self._jar, self.name, self.category, self._holder)
 
 

@@ -23,6 +23,8 @@ PROBE, CLEANED, ASIDE, TAKE = ".probe.", ".cleaned.", ".aside.", ".take."
 CHECK, OFFER = ".check.", ".offer"
 # A directory in limbo/ of an array that is being submitted.
 ARRAY = ".array."
+# The directory of a `jobjar run`, in which its job reads and prints.
+RUN = ".run."
 SET_ASIDE = ".old-"
 
 # Where a job is: its state, its category or None, its file's name, and the claims directory that holds it, if any.

@@ -6,7 +6,7 @@ Whatever may belong to a living process is passed over.
 import os
 from collections.abc import Iterator
 
-from jobjar import census, drafts, fslook, jobname, layout, leftovers, node, registration
+from jobjar import census, drafts, fslook, jobname, layout, leftovers, node, registration, spool
 from jobjar.findings import PERSON, THREAT, UNTIDY, Finding
 from jobjar.fslook import DIRECTORY, FILE, LINK, Entry
 from jobjar.inventory import Inventory, is_probe
@@ -85,6 +85,8 @@ def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
             yield from _say(seen, how, path, "a check of the file system", of[0].rpartition(".")[0], proof)
     elif entry.name.startswith(layout.ARRAY):
         yield from _array(seen, me, path, entry)
+    elif entry.name.startswith(layout.RUN) and entry.kind == DIRECTORY:
+        yield from _spool(seen, me, path, entry)
     elif draft and entry.kind == DIRECTORY:
         how = leftovers.of_process(me, *draft)
         if how != BUSY:
@@ -108,6 +110,20 @@ def _array(seen: Inventory, me: Identity, path: str, entry: Entry) -> Iterator[F
     yield Finding(PERSON, "cut-short", path, f"of the array {array} some tasks were never submitted, for the process"
                   f" {draft.owner} died: submit the same there once more, and they follow, or `jobjar cancel {array}`",
                   (entry.ino,))
+
+
+def _spool(seen: Inventory, me: Identity, path: str, entry: Entry) -> Iterator[Finding]:
+    of = spool.parse(entry.name)
+    # Of a client of another node, or in another container, nobody can say here whether it lives; it may for days.
+    if not of or leftovers.of_process(me, *of) not in (GONE, REBOOTED):
+        return
+    job = spool.job_of(path)
+    if job is None:
+        yield Finding(PERSON, "spool-of-nobody", path, "a `jobjar run` was killed while it submitted its job, or before"
+                      " that: when no job prints into this directory, remove it", (entry.ino,))
+    else:
+        yield Finding(UNTIDY, "spool", path, f"what job {job} has printed, whose `jobjar run` was killed: when the job"
+                      " has ended, `jobjar check --repair` moves it to logs/", (entry.ino,))
 
 
 def _aside(seen: Inventory, me: Identity, path: str, entry: Entry) -> Iterator[Finding]:

@@ -8,11 +8,12 @@ import os
 from collections import namedtuple
 from collections.abc import Callable
 
-from jobjar import drafts, fslook, fsops, holders, layout, leavings, leftovers, moves, node, notes, process
-from jobjar import registration, reservation, states, submission
+from jobjar import drafts, fslook, fsops, holders, jobname, layout, leavings, leftovers, moves, node, notes
+from jobjar import process, registration, reservation, spool, states, submission
 from jobjar.config import Settings
 from jobjar.fslook import DIRECTORY, FILE, LINK
 from jobjar.inventory import Inventory
+from jobjar.job import Job
 from jobjar.layout import Jar, Place
 from jobjar.node import Identity
 from jobjar.nodelock import only_one
@@ -21,7 +22,7 @@ from jobjar.supervision import PATIENCE
 
 # The kinds of findings that a repair can end.
 MENDED = frozenset(("left-over", "before-reboot", "dangling-link", "old-view", "probe", "clock", "lock", "stranded",
-                    "fenced", "caught-aside", "format"))
+                    "fenced", "caught-aside", "format", "spool"))
 
 # `jobs`: (event, category, name) of each job that was moved; `left`: sentences about what had to be left as it is.
 Report = namedtuple("Report", "jobs left")
@@ -40,6 +41,7 @@ def mend(jar: Jar, settings: Settings) -> Report | None:
         leftovers.attempt(left, lambda: _Before(jar, me, left).withdraw())
         jobs, stranded = Recovery(jar, me, settings.max_attempts).node()
         leftovers.attempt(left, _sweep, jar, me, left)
+        leftovers.attempt(left, _keep_spools, jar, me, left)
         leftovers.attempt(left, _rescue, jar, me, jobs, left)
         # The same disk or the same right may have kept several things from being mended.
         return Report(jobs, list(dict.fromkeys(stranded + left)))
@@ -89,6 +91,9 @@ class _Before:
 
 def _unfinished(jar: Jar, name: str) -> tuple[str, str] | None:
     """(owner, nonce) of an unfinished directory of that name in limbo/, of which nothing has come yet."""
+    if name.startswith(layout.RUN):
+        # What a job has printed.
+        return None
     return registration.parse_draft(name) or (drafts.parse(name) if not drafts.named(jar, name) else None)
 
 
@@ -106,6 +111,23 @@ def _sweep(jar: Jar, me: Identity, left: list[str]) -> None:
         # Other jars have workers too, but no two have one nonce.
         if lock and not process.orphans(lock, registration.read_directory(jar.worker(name)).nonce)[0]:
             fsops.remove(lock)
+
+
+def _keep_spools(jar: Jar, me: Identity, left: list[str]) -> None:
+    """Put into logs/ what jobs have printed for a `jobjar run` that was killed."""
+    now = registration.server_now(jar)
+    for entry in fslook.survey(jar.limbo):
+        of, path = spool.parse(entry.name), os.path.join(jar.limbo, entry.name)
+        standing = leftovers.of_process(me, *of) if of else leftovers.BUSY
+        is_old = (fslook.mtime(jar.limbo, entry.name) or now) < now - node.BEAT_VETO
+        if standing != leftovers.GONE and (standing != leftovers.REBOOTED or not is_old):
+            continue
+        id = spool.job_of(path)
+        place = Job(jar, Place(states.UNCLAIMED, None, jobname.join(id, 0))).place if id else None
+        if place is not None and place.state not in (states.COMPLETED, states.FAILED):
+            left.append(f"{path} stays until job {id} has ended, which prints there")
+        elif id:
+            leftovers.attempt(left, spool.keep, jar, path, place.name if place else jobname.join(id, 0))
 
 
 def _rescue(jar: Jar, me: Identity, jobs: list[tuple], left: list[str]) -> None:

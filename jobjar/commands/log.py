@@ -1,0 +1,81 @@
+"""`jobjar log`: what jobs have printed so far, and with -f what they go on to print."""
+
+import os
+import sys
+
+from jobjar import layout, selection, text
+from jobjar.cli import OutputError
+from jobjar.following import Follower
+from jobjar.job import Job
+from jobjar.watch import Alarm
+
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobjar.config import Settings
+    from jobjar.options import Options, Parser
+
+NAME = "log"
+HELP = "print what jobs have printed"
+# Seconds between two looks, which grow from the first to the second.
+SHORTEST, LONGEST = 0.02, 0.5
+
+
+def add_options(parser: "Parser") -> None:
+    """Declare the command's options."""
+    parser.add_argument("-f", "--follow", action="store_true", help="go on while they run, and wait for those that have"
+                        " not begun")
+    parser.add_argument("jobs", nargs="+", metavar="JOB", help="an id, or whatever else names a job")
+
+
+def run(options: "Options", settings: "Settings") -> int:
+    """Print it; the exit status is 0, however the jobs have ended."""
+    jar = layout.open_jar(settings.home, settings.worker_home)
+    followers = [Follower(jar, Job(jar, place)) for place in selection.jobs(jar, options.jobs)]
+    printer = Printer(len(followers) > 1)
+    for follower in followers:
+        printer.copy(follower)
+        for path in follower.earlier():
+            print(f"{text.escape(follower.job.id)}: what an earlier attempt printed is in {text.escape(path)}",
+                  file=sys.stderr)
+    if options.follow:
+        follow(followers, printer)
+    return 0
+
+
+def follow(followers: list[Follower], printer: "Printer") -> None:
+    """Print what the jobs go on to print, until all have ended."""
+    alarm, pause = Alarm(), SHORTEST
+    while True:
+        # Armed before the looks, so that nothing can slip in between.
+        for follower in followers:
+            follower.arm(alarm)
+        moved = sum(printer.copy(follower) for follower in followers)
+        followers = [follower for follower in followers if not follower.has_ended]
+        if not followers:
+            return
+        pause = SHORTEST if moved else min(pause * 1.5, LONGEST)
+        alarm.sleep(pause)
+
+
+class Printer:
+    """Prints on standard output, with a heading wherever another of several jobs begins."""
+
+    def __init__(self, has_headings: bool) -> None:
+        self._has_headings = has_headings
+        self._last: Follower | None = None
+
+    def copy(self, follower: Follower) -> int:
+        """Print what is new of one job; how many bytes that was."""
+        sys.stdout.flush()
+        try:
+            return follower.copy(sys.stdout.fileno(), lambda: self._head(follower))
+        except OSError as error:
+            # What a file of the jar is the matter with has its name.
+            raise error if error.filename else OutputError(error) from None
+
+    def _head(self, follower: Follower) -> None:
+        if self._has_headings and self._last is not follower:
+            gap = "\n" if self._last else ""
+            os.write(sys.stdout.fileno(), f"{gap}==> {text.escape(follower.job.id)} <==\n".encode())
+        self._last = follower

@@ -1,0 +1,269 @@
+"""`jobjar run`: a job as if it ran here. It is submitted, what it prints is shown, and its exit status is returned.
+
+Whatever ends the client by a signal that can be caught cancels the job. What a client that was killed leaves behind is
+its spool, in which the rest of what the job prints is found.
+"""
+
+import os
+import sys
+import time
+
+from jobjar import fslook, journal, node, notes, preparation, states, submission, text
+from jobjar.awaiting import resync_after
+from jobjar.config import Settings
+from jobjar.directives import Request
+from jobjar.errors import JobJarError, NoSuchJob, UsageError
+from jobjar.interrupts import Interrupted, Interrupts
+from jobjar.job import COMPLETED, FAILED, LOST_AFTER, Job
+from jobjar.layout import Jar
+from jobjar.spool import ERR, IN, OUT, Spool
+from jobjar.watch import Alarm
+
+BROKEN_PIPE = 141
+# What would send the output elsewhere, or make other jobs than one.
+REFUSED = ("output", "error", "open_mode", "array", "each_line", "from_json", "per_job", "max_fails")
+# When a job that nobody has claimed gives reason to look at the workers, s: at first, and then again.
+LOOK_AT_WORKERS, LOOK_AGAIN = 0.15, 30.0
+# Seconds between two looks, which grow from the first to the second; what has not moved is looked for after LOOK_ALL.
+SHORTEST, LONGEST, LOOK_ALL = 0.01, 0.25, 1.0
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")
+
+
+def script(words: list[str]) -> bytes:
+    """The job's file: several words are a command and its arguments as they are, a single one is a line for the shell.
+
+    UsageError when there is nothing to be run.
+    """
+    if not words or not words[0].strip():
+        raise UsageError("the command is empty: write what is to be run")
+    line = words[0] if len(words) == 1 else " ".join(map(quoted, words))
+    return b"#!/bin/sh\n" + os.fsencode(line) + b"\n"
+
+
+def quoted(word: str) -> str:
+    """`word` as the shell reads it back."""
+    return word if word and _PLAIN.issuperset(word) else "'" + word.replace("'", "'\\''") + "'"
+
+
+def run(jar: Jar, settings: Settings, words: list[str], wishes: Request) -> int:
+    """Run a command as a job, here as far as anybody can see; returns the exit status for this process.
+
+    UsageError for `wishes` that make no sense here. TryAgain: no space, or no worker can be had; the job is cancelled.
+    """
+    for key in REFUSED:
+        if key in wishes:
+            raise UsageError(f"--{key.replace('_', '-')} is of no use to a job whose output is printed here:"
+                             " leave it out, or use submit_job")
+    data = script(words)
+    me = node.myself(settings.node)
+    with Interrupts() as interrupts:
+        client = _Client(jar, settings, me, interrupts)
+        try:
+            return client.submit(data, wishes) or client.follow()
+        finally:
+            if client.may_remove:
+                client.spool.remove()
+
+
+def _say(sentence: str) -> None:
+    try:
+        shown = "".join(c if c.isprintable() else text.escape(c) for c in sentence)
+        print(f"jobjar run: {shown}", file=sys.stderr, flush=True)
+    except OSError:
+        # The terminal has gone, and what is to be done is to be done all the same.
+        pass
+
+
+class _Client:
+    """One job, seen from the process that runs it. `may_remove`: nobody needs the spool any more."""
+
+    def __init__(self, jar: Jar, settings: Settings, me: node.Identity, interrupts: Interrupts) -> None:
+        self.jar, self.settings, self.me = jar, settings, me
+        self.spool = Spool(jar, me)
+        self.may_remove = True
+        self._interrupts = interrupts
+        self._alarm = Alarm()
+        self._job: Job | None = None
+        # The exit status that an interruption has decided, and until when its job's end is waited for.
+        self._status: int | None = None
+        self._give_up_at = float("inf")
+        self._is_mute = False
+        self._attempts = 0
+        self._begun = self._seen = time.monotonic()
+        self._look_at_workers_at = self._begun + LOOK_AT_WORKERS
+        self._look_all_at = self._begun
+
+    def submit(self, data: bytes, wishes: Request) -> int | None:
+        """Submit the job; the exit status when that was interrupted, else None."""
+        try:
+            with self._interrupts.allowed():
+                has_input = self.spool.fill(0, lambda: _say("standard input has not ended yet, and the job begins"
+                                                            " when it has: `</dev/null` gives it none"))
+        except Interrupted as interrupted:
+            return 128 + interrupted.number
+        asked = {"export": "ALL", **wishes, "umask": _umask(), "open_mode": "append"}
+        if "snapshot" not in asked:
+            asked.setdefault("chdir", ".")
+        for key, name in (("output", OUT), ("error", ERR), *([("input", IN)] if has_input else [])):
+            asked[key] = self.spool.file(name).replace("%", "%%") if key != "input" else self.spool.file(name)
+        request = preparation.prepare(self.jar, data, asked, self.settings.node)
+        self.may_remove = False
+        self._job = Job(self.jar, submission.submit(self.jar, request))
+        self.spool.note(self._job.id)
+        self._begun = self._seen = time.monotonic()
+        self._look_at_workers_at = self._begun + LOOK_AT_WORKERS
+        return None
+
+    def follow(self) -> int:
+        """Print what the job prints until it has ended; its exit status, or 128 + N after the signal N."""
+        pause = SHORTEST
+        while True:
+            # Armed before the looks, so that nothing can slip in between.
+            self._alarm.arm(self.spool.path, written=True)
+            self._alarm.arm(self.jar.completed, self.jar.failed)
+            has_ended = self._has_ended()
+            moved = self._print(has_ended)
+            if has_ended and not moved:
+                return self._end()
+            is_pressed = self._interrupts.heed()
+            if is_pressed and self._status is None:
+                self._cancel(128 + self._interrupts.number)
+            elif is_pressed or time.monotonic() > self._give_up_at:
+                return self._leave()
+            pause = SHORTEST if moved else min(pause * 1.5, LONGEST)
+            self._look_around()
+            self._sleep(0.0 if moved else pause)
+
+    def _sleep(self, seconds: float) -> None:
+        try:
+            with self._interrupts.allowed():
+                self._alarm.sleep(seconds)
+        except Interrupted:
+            pass
+
+    def _print(self, is_whole: bool) -> int:
+        """Print what is new; how many bytes that was."""
+        moved = 0
+        for tail, to in zip(self.spool.tails, (1, 2)):
+            if self._is_mute:
+                return 0
+            try:
+                with self._interrupts.allowed():
+                    moved += tail.copy(to, is_whole)
+            except Interrupted:
+                # Whoever reads this has stopped reading, perhaps; more of it would be in the way of the end.
+                self._is_mute = True
+            except BrokenPipeError:
+                self._is_mute = True
+                self._cancel(BROKEN_PIPE)
+            except OSError as error:
+                self._is_mute = True
+                self._cancel(1)
+                _say(f"standard {'output' if to == 1 else 'error'}: {error.strerror}: the job is cancelled")
+        return moved
+
+    def _has_ended(self) -> bool:
+        """Whether the job's file is where the files of jobs are that have ended; two lookups, most times."""
+        now = time.monotonic()
+        name = self._job.name
+        if any(_is_file(self.jar, state, name) for state in (states.COMPLETED, states.FAILED)):
+            return True
+        if now < self._look_all_at:
+            return False
+        self._look_all_at = now + LOOK_ALL
+        self._tell_attempts()
+        state = self._job.state
+        if state is None:
+            if now > self._seen + LOST_AFTER:
+                raise NoSuchJob(f"{self._job.id} is nowhere in {self.jar.home}: somebody has removed it")
+            return False
+        self._seen = now
+        return state not in ("PENDING", "RUNNING")
+
+    def _look_around(self) -> None:
+        """See to it that somebody is there to take the job."""
+        now = time.monotonic()
+        if now >= self._look_at_workers_at and self._status is None:
+            self._look_at_workers_at = now + LOOK_AGAIN
+            if _is_file(self.jar, states.UNCLAIMED, self._job.name, self._job.category):
+                self._see_to_a_worker()
+
+    def _tell_attempts(self) -> None:
+        begun = {line.get("a") for line in notes.read(self.jar, self._job.name)
+                 if line.get("e") in (notes.ATTEMPT, journal.REQUEUE)}
+        if len(begun) > self._attempts:
+            self._attempts = len(begun)
+            _say(f"{self._job.id} is begun again (attempt {self._attempts + 1}): what it had printed is above")
+
+    def _see_to_a_worker(self) -> None:
+        # Rarely needed, and as long to load as all the rest.
+        from jobjar import standby
+        try:
+            name = standby.called_up(self.jar, self.settings, self.me, self._job.category)
+        except JobJarError:
+            self._withdraw("no worker could be started for it")
+            self.may_remove = self._has_ended()
+            raise
+        if name:
+            _say(f"no worker could take the job: {name} has been started, and ends when it has been idle for"
+                 f" {standby.IDLE_EXIT:.0f} s")
+
+    def _cancel(self, status: int) -> None:
+        if self._status is not None:
+            return
+        self._status = status
+        if status != BROKEN_PIPE:
+            _say(f"{self._job.id} is cancelled")
+        self._withdraw("`jobjar run` was interrupted")
+        self._give_up_at = time.monotonic() + LOOK_ALL
+
+    def _withdraw(self, why: str) -> None:
+        """Cancel the job, wherever it is; returns when it has ended, or when nobody knows how long that may take."""
+        # Rarely needed.
+        from jobjar import cancelling, changing
+        place = self._job.place
+        if place is not None and place.state not in (states.COMPLETED, states.FAILED):
+            cancelling.cancel(changing.Change(self.jar, self.settings.node, complain=_say), [place], why,
+                              self.settings.order_time)
+
+    def _end(self) -> int:
+        """The job has ended, and all that it has printed has been printed."""
+        self.may_remove = True
+        self._tell_attempts()
+        resync_after([self._job])
+        if self._status is not None:
+            return self._status
+        state = self._job.state
+        if state == COMPLETED:
+            return 0
+        status = self._job.exit_status
+        if status is None:
+            _say(f"{self._job.id}: {state}: {_why_never(self.jar, self._job)}")
+        elif state != FAILED:
+            _say(f"{self._job.id}: {state}")
+        return status or 1
+
+    def _leave(self) -> int:
+        """Go although the job has not ended."""
+        _say(f"{self._job.id} has not ended yet: `jobjar wait {self._job.id}` waits for it, and what it prints goes to"
+             f" {self.spool.path}")
+        return self._status
+
+
+def _is_file(jar: Jar, state: str, name: str, category: str | None = None) -> bool:
+    found = fslook.status(jar.directory(state, category), name)
+    return found is not None and (found.st_mode & 0o170000) == 0o100000
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _why_never(jar: Jar, job: Job) -> str:
+    """Why the job has not been run to its end, or that nobody knows how it ended."""
+    lines = [line for line in notes.read(jar, job.name) if line.get("why")]
+    if lines:
+        return str(max(lines, key=lambda line: line.get("t", 0))["why"])
+    return "how it ended is written nowhere"

@@ -1,0 +1,134 @@
+"""The directory in limbo/ through which a `jobjar run` and its job exchange what is read and printed.
+
+`limbo/.run.NODE.PID.NONCE/` with `out`, `err` and perhaps `in`, made by the client before it submits and removed by it
+when all has been printed. docs/PROTOCOL.md section 2.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+
+from jobjar import fslook, fsops, layout, mounts, node, registration, resync
+from jobjar.errors import NO_ROOM, TryAgain
+from jobjar.layout import Jar
+from jobjar.node import Identity
+from jobjar.streaming import Tail
+
+OUT, ERR, IN = "out", "err", "in"
+# The id of the job, for whoever finds the spool when its client has been killed.
+JOB = "job"
+_CHUNK = 2**18
+
+
+class Spool:
+    """The spool of this process, made on construction."""
+
+    def __init__(self, jar: Jar, me: Identity) -> None:
+        self.path = os.path.join(jar.limbo, f"{layout.RUN}{node.owner(me)}.{node.nonce(me)}")
+        fsops.make_directory(self.path, 0o700)
+        place = mounts.place(self.path)
+        is_remote = place is not None and place.mount in resync.remotes()
+        self.tails = []
+        for name in (OUT, ERR):
+            # The job may have any umask, and what it prints is to be read here.
+            fsops.create(os.path.join(self.path, name), b"", 0o600, synced=False)
+            self.tails.append(Tail(os.path.join(self.path, name), is_remote))
+
+    def file(self, name: str) -> str:
+        """The path of `out`, `err` or `in`."""
+        return os.path.join(self.path, name)
+
+    def fill(self, source: int, tell: Callable[[], None]) -> bool:
+        """Copy all that can be read from `source` into `in`; False when there is nothing to be read.
+
+        `tell()` is called when that has to be waited for. TryAgain: no space. A regular file is read from where it
+        stands, and still stands there afterwards.
+        """
+        try:
+            found = os.fstat(source)
+        except OSError:
+            return False
+        is_nothing = stat.S_ISCHR(found.st_mode) and found.st_rdev == os.stat(os.devnull).st_rdev
+        if is_nothing or os.isatty(source):
+            return False
+        handle = os.open(self.file(IN), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            if stat.S_ISREG(found.st_mode):
+                _copy_file(source, handle)
+            else:
+                _copy_stream(source, handle, tell)
+            fsops.close(handle)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise TryAgain(f"{self.file(IN)}: {error.strerror}: standard input does not fit there, and nothing is"
+                               " submitted") from None
+            raise
+        return True
+
+    def note(self, id: str) -> None:
+        """Write down whose spool it is."""
+        fsops.create(self.file(JOB), os.fsencode(id) + b"\n", 0o600, synced=False)
+
+    def remove(self) -> bool:
+        """Take it away; False when something in it resists."""
+        return fsops.remove_tree(self.path)
+
+
+def parse(name: str) -> tuple[str, str] | None:
+    """(NODE.PID, nonce) of the client whose spool has this name in limbo/; None of other names."""
+    if not name.startswith(layout.RUN):
+        return None
+    return registration.parse_draft("." + name.removeprefix(layout.RUN))
+
+
+def job_of(path: str) -> str | None:
+    """The id of the job whose spool is at `path`; None when nothing says it: it was never submitted, perhaps."""
+    try:
+        with open(os.path.join(path, JOB), "rb") as file:
+            return os.fsdecode(file.read(4096)).strip() or None
+    except OSError:
+        return None
+
+
+def keep(jar: Jar, path: str, name: str) -> None:
+    """Put what the job NAME has printed into logs/, beside what other attempts have printed, and remove the spool."""
+    token = os.path.basename(path).removeprefix(layout.RUN)
+    for stream in (OUT, ERR):
+        found = fslook.status(path, stream)
+        if found is not None and found.st_size:
+            # A name that nobody else has: it contains the client's nonce.
+            fsops.move(os.path.join(path, stream), jar.log(name, f"{token}-{stream}"))
+    fsops.remove_tree(path)
+
+
+def _copy_file(source: int, target: int) -> None:
+    at = os.lseek(source, 0, os.SEEK_CUR)
+    # Read without moving on, for the shell's loop that has it as its input reads on in it.
+    while data := os.pread(source, _CHUNK, at):
+        fsops.write_all(target, data)
+        at += len(data)
+
+
+def _copy_stream(source: int, target: int, tell: Callable[[], None]) -> None:
+    import select
+    poll = select.poll()
+    poll.register(source, select.POLLIN)
+    has_told = False
+    while True:
+        if not has_told and not poll.poll(2000):
+            has_told = True
+            tell()
+        try:
+            data = os.read(source, _CHUNK)
+        except BlockingIOError:
+            poll.poll()
+            continue
+        except OSError as error:
+            # A terminal that has gone, or a directory as standard input.
+            if error.errno not in (errno.EIO, errno.EISDIR):
+                raise
+            return
+        if not data:
+            return
+        fsops.write_all(target, data)

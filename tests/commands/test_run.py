@@ -1,0 +1,302 @@
+"""`jobjar run`, as a shell meets it, with real workers."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from support import jars, nodes, processes, programs, workers
+
+from jobjar import running, standby
+from jobjar.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def quick(jar, monkeypatch):
+    """Programs and workers of this test are on one node, and look often."""
+    for key, value in {"JJ_HOME": jar.home, "JJ_NODE": workers.NODE, "JJ_ORDER_TIME": "0.2", "JJ_MIN_FREE": "0"}.items():
+        monkeypatch.setenv(key, value)
+
+
+@pytest.fixture
+def worker(jar):
+    """One that waits for jobs."""
+    with workers.working(jar, JJ_ORDER_TIME="0.2") as handle:
+        yield handle
+
+
+def start(*words, **more):
+    """`jobjar run`, as a child whose ends are pipes of bytes; the caller reaps it."""
+    more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
+            "env": processes.environment(), **more}
+    return subprocess.Popen([sys.executable, os.path.join(programs.BIN, "jobjar"), "run", *words], **more)
+
+
+def finish(process, given=None):
+    try:
+        out, err = process.communicate(given, timeout=processes.PATIENCE)
+    finally:
+        # One that does not end in time is not to be left to the next test.
+        process.kill()
+    return process.returncode, out, err
+
+
+def run(*words, given=None, **more):
+    if given is not None:
+        more["stdin"] = subprocess.PIPE
+    return finish(start(*words, **more), given)
+
+
+def spools(jar):
+    return [name for name in os.listdir(jar.limbo) if name.startswith(".run.")]
+
+
+def only_job(jar):
+    found = [os.path.join(top, name) for top, _, names in os.walk(jar.home) for name in names
+             if name.startswith("2") and "/limbo" not in top and not os.path.islink(os.path.join(top, name))
+             and "/notes" not in top]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_both_streams_come_apart_with_the_exit_status_and_nothing_is_left(jar, worker):
+    assert run("sh", "-c", "echo out; echo err >&2; exit 5") == (5, b"out\n", b"err\n")
+    assert run("true") == (0, b"", b"")
+    assert run("kill -9 $$") == (137, b"", b"")
+    assert spools(jar) == [] and os.listdir(jar.logs) == []
+
+
+def test_it_runs_where_it_was_called_with_environment_and_umask(jar, worker, tmp_path):
+    where = tmp_path / "a place"
+    where.mkdir()
+    jars.write(str(where / "here"), "")
+    env = {**processes.environment(), "MINE": "a\nb 'c' \"d\" é", "TMPDIR": "/nowhere"}
+    assert run("ls", cwd=where, env=env)[1] == b"here\n"
+    assert run("sh", "-c", 'printf %s "$MINE"; umask; pwd', cwd=where, env=env, umask=0o027)[1].decode() == \
+        f"{env['MINE']}0027\n{where}\n"
+
+
+def test_several_words_are_a_command_as_it_is_and_one_word_is_a_line_for_the_shell(jar, worker, tmp_path):
+    words = ["a b", "*", "$HOME", "it's", "", "new\nline", "#JJ", "\\"]
+    assert run("printf", "%s|", *words, cwd=tmp_path)[1].decode() == "".join(word + "|" for word in words)
+    jars.write(str(tmp_path / "x.c"), "")
+    assert run("ls *.c | tr c h; false", cwd=tmp_path) == (1, b"x.h\n", b"")
+
+
+def test_standard_input_comes_from_a_pipe_and_from_a_file(jar, worker, tmp_path):
+    assert run("cat", given=b"1\n2\0\xff") == (0, b"1\n2\0\xff", b"")
+    path = jars.write(str(tmp_path / "in"), "first\nsecond\n")
+    with open(path, "rb") as file:
+        os.lseek(file.fileno(), 6, os.SEEK_SET)
+        assert run("cat", stdin=file) == (0, b"second\n", b"")
+        # The shell's loop that reads the same file goes on where it was.
+        assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 6
+
+
+def test_an_input_that_does_not_end_is_told_of_and_an_interrupt_submits_nothing(jar):
+    process = start("cat", stdin=subprocess.PIPE)
+    assert b"standard input has not ended yet" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert finish(process)[:2] == (130, b"")
+    assert spools(jar) == os.listdir(jar.unclaimed) == os.listdir(jar.failed) == []
+
+
+def test_output_is_shown_while_the_job_runs(jar, worker, tmp_path):
+    process = start(f"echo first; echo error >&2; while test ! -e {tmp_path}/go; do sleep 0.02; done; echo last")
+    assert process.stdout.readline() == b"first\n"
+    assert process.stderr.readline() == b"error\n"
+    jars.write(str(tmp_path / "go"), "")
+    assert finish(process) == (0, b"last\n", b"")
+
+
+@pytest.mark.parametrize("how", ["a pipe", "a file", "a file opened for appending"])
+def test_not_a_byte_is_lost_or_doubled(jar, worker, tmp_path, how):
+    line = "for i in 1 2 3 4 5 6 7 8 9 10; do seq 20000; echo e$i >&2; done"
+    expected = "".join(f"{i}\n" for i in range(1, 20001)).encode() * 10
+    errors = "".join(f"e{i}\n" for i in range(1, 11)).encode()
+    if how == "a pipe":
+        assert run(line) == (0, expected, errors)
+        return
+    with open(tmp_path / "out", "ab" if "appending" in how else "wb") as file:
+        assert run(line, stdout=file) == (0, None, errors)
+    assert (tmp_path / "out").read_bytes() == expected
+
+
+def test_without_inotify_it_is_the_same(jar):
+    with workers.working(jar, before=workers.without_inotify):
+        assert run("sleep 0.3; seq 3")[:2] == (0, b"1\n2\n3\n")
+
+
+def test_a_terminal_gets_the_output_and_is_not_read(jar, worker):
+    leader, follower = pty.openpty()
+    process = start("echo hello; cat", stdin=follower, stdout=follower)
+    os.close(follower)
+    try:
+        assert finish(process) == (0, None, b"") and os.read(leader, 100) == b"hello\r\n"
+    finally:
+        os.close(leader)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_cancels_a_job_that_runs(jar, worker, number):
+    process = start("echo begun; sleep 600")
+    assert process.stdout.readline() == b"begun\n"
+    process.send_signal(number)
+    status, _, err = finish(process)
+    assert status == 128 + number and b"is cancelled" in err
+    job = only_job(jar)
+    assert os.path.dirname(job) == jar.completed and spools(jar) == []
+    processes.until(lambda: worker.ends(), "the end line")
+    assert worker.ends()[0]["state"] == "CANCELLED"
+
+
+def test_a_signal_cancels_a_job_that_nobody_has_begun(jar):
+    process = start("--hold", "echo never")
+    processes.until(lambda: os.listdir(jar.held), "the submission")
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[:2] == (143, b"")
+    assert os.path.dirname(only_job(jar)) == jar.failed and spools(jar) == []
+
+
+def test_a_signal_that_is_ignored_by_the_caller_stays_ignored(jar, worker):
+    process = start("echo begun; sleep 0.4; echo over", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    assert process.stdout.readline() == b"begun\n"
+    process.send_signal(signal.SIGHUP)
+    assert finish(process) == (0, b"over\n", b"")
+
+
+def test_a_reader_that_goes_away_cancels_the_job_quietly(jar, worker):
+    process = start("yes")
+    assert process.stdout.read(4) == b"y\ny\n"
+    process.stdout.close()
+    assert process.wait(processes.PATIENCE) == 141 and process.stderr.read() == b""
+    process.stderr.close()
+    assert os.path.dirname(only_job(jar)) == jar.completed and spools(jar) == []
+
+
+def test_a_reader_that_is_slow_can_be_interrupted(jar, worker):
+    process = start("yes | head -c 30000000")
+    processes.until(lambda: os.listdir(jar.completed), "the end of the job, whose output nobody reads")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(processes.PATIENCE) == 130
+    process.stdout.close()
+    process.stderr.close()
+    assert spools(jar) == []
+
+
+def test_output_that_cannot_be_written_is_an_error_with_a_sentence(jar, worker):
+    with open("/dev/full", "wb") as full:
+        status, _, err = run("echo lost", stdout=full)
+    assert status == 1 and b"standard output: No space left on device" in err
+
+
+def test_when_its_worker_is_killed_the_job_is_begun_again_and_that_is_said(jar, tmp_path):
+    mark = tmp_path / "second"
+    line = f"test -e {mark} && {{ echo again; exit 3; }}; echo once; while :; do sleep 0.05; done"
+    with workers.working(jar) as first:
+        process = start(line)
+        assert process.stdout.readline() == b"once\n"
+        jars.write(str(mark), "")
+        first.signal(signal.SIGKILL)
+        first.wait()
+    site = nodes.Site(jar)
+    processes.until(lambda: site.run("recover_stranded", "--kill-orphans")[0] == 0 and os.listdir(jar.unclaimed),
+                    "the recovery")
+    with workers.working(jar):
+        status, out, err = finish(process)
+    assert (status, out) == (3, b"again\n") and b"is begun again (attempt 2)" in err and spools(jar) == []
+
+
+def test_without_a_worker_one_is_started_that_ends_when_idle(jar, monkeypatch):
+    status, out, err = run("-c", "RARE", "echo hello")
+    try:
+        assert (status, out) == (0, b"hello\n")
+        assert b"no worker could take the job: rain." in err and b"15 s" in err
+        # It is there for the next one.
+        assert run("-c", "RARE", "echo again") == (0, b"again\n", b"")
+    finally:
+        nodes.end_all()
+
+
+@pytest.mark.parametrize("marker, said", [("STOP_ALL", "STOP_ALL is there"), ("PAUSE_ALL", "PAUSE_ALL is there"),
+                                          ("DRAIN.rain", "node rain is drained")])
+def test_where_no_worker_is_wanted_it_says_so_and_cancels_the_job(jar, marker, said):
+    jars.write(os.path.join(jar.workers, marker), "")
+    status, out, err = run("true")
+    assert (status, out) == (75, b"") and said.encode() in err and err.count(b"\n") == 1
+    assert os.path.dirname(only_job(jar)) == jar.failed and spools(jar) == []
+
+
+def test_a_paused_worker_cannot_take_it(jar):
+    site = nodes.Site(jar)
+    with workers.working(jar) as worker:
+        assert site.run("pause_worker", worker.name)[0] == 0
+        processes.until(lambda: "markers: PAUSE" in worker.log(), "the pause")
+        assert b"has been started" in run("true")[2]
+        assert site.run("stop_worker", "all")[0] == 0
+        processes.until(lambda: not site.living(), "the end of both workers")
+
+
+@pytest.mark.parametrize("words, said", [
+    ([], "the command is empty"), ([""], "the command is empty"), (["--output=x", "true"], "--output is of no use"),
+    (["--array=1-3", "true"], "--array is of no use"), (["--mem=much", "true"], "--mem"),
+    (["--nonsense", "true"], "there is no option --nonsense"),
+])
+def test_wrong_words_submit_nothing(jar, words, said):
+    status, out, err = run(*words)
+    assert (status, out) == (2, b"") and said in err.decode() and err.count(b"\n") == 1
+    assert spools(jar) == os.listdir(jar.unclaimed) == []
+
+
+def test_options_of_the_table_count(jar, worker):
+    status, out, err = run("--time=1s", "-p", "7", "-i", "word", "sleep 600")
+    assert status == 143 and out == b"" and b"TIMEOUT" in err
+    assert only_job(jar).endswith("-word.7")
+
+
+def test_a_job_that_is_refused_says_why(jar, worker):
+    status, out, err = run("--chdir=/nowhere/at/all", "true")
+    assert (status, out) == (1, b"") and b"--chdir=/nowhere/at/all" in err
+
+
+def test_a_job_that_is_given_another_priority_while_it_waits_is_followed(jar):
+    process = start("--hold", "echo here")
+    name, = processes.until(lambda: os.listdir(jar.held), "the submission")
+    os.rename(f"{jar.held}/{name}", f"{jar.unclaimed}/{name.rpartition('.')[0]}.9")
+    with workers.working(jar):
+        assert finish(process)[:2] == (0, b"here\n")
+
+
+def test_a_job_that_somebody_removes_is_given_up(jar, monkeypatch):
+    monkeypatch.setattr(running, "LOST_AFTER", 0.1)
+    monkeypatch.setattr(running, "LOOK_ALL", 0.05)
+    from jobjar.errors import NoSuchJob
+    pid = os.fork()
+    if pid == 0:
+        code = 9
+        try:
+            running.run(jar, workers.settings(jar), ["true"], {"hold": True})
+        except NoSuchJob:
+            code = 3
+        finally:
+            os._exit(code)
+    name, = processes.until(lambda: os.listdir(jar.held), "the submission")
+    os.unlink(f"{jar.held}/{name}")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+
+
+def test_words_are_quoted_as_the_shell_reads_them():
+    assert running.script(["echo", "a b", "plain-1.0", "it's"]) == b"#!/bin/sh\necho 'a b' plain-1.0 'it'\\''s'\n"
+    with pytest.raises(UsageError, match="empty"):
+        running.script([])
+
+
+def test_it_starts_quickly_enough_to_be_typed(jar, worker):
+    """No time is asserted: that it waits for no clock is seen by the number of looks."""
+    assert standby.IDLE_EXIT > 5
+    begin = time.monotonic()
+    assert run("true")[0] == 0
+    assert time.monotonic() - begin < processes.PATIENCE
