@@ -44,6 +44,11 @@ def name(record: Record) -> str:
     return string(record, "as") or string(record, "n") or ""
 
 
+def label(record: Record) -> str | None:
+    """The word of -i in a name that we made, or the name that somebody else has made."""
+    return jobname.word(jobname.split(name(record))[0])
+
+
 def submitted(record: Record) -> float | None:
     """When the job was submitted, in s since the epoch: as it was noted, else as its name says."""
     noted = number(record, "submit")
@@ -92,6 +97,15 @@ def request(record: Record) -> str | None:
     return " ".join(words.quote(word) for word in asked if isinstance(word, str)) if isinstance(asked, list) else None
 
 
+def _asked(option: str) -> Callable[[Record], str | None]:
+    """What the job asked for by one option; several values behind each other."""
+    def of(record: Record) -> str | None:
+        asked = record.get("req") if isinstance(record.get("req"), list) else []
+        found = [word for word in asked if isinstance(word, str) and word.startswith(f"--{option}=")]
+        return " ".join(word.partition("=")[2] for word in found) or None
+    return of
+
+
 def _get(key: str) -> Callable[[Record], object]:
     return lambda record: number(record, key)
 
@@ -107,7 +121,8 @@ def _kib(record: Record) -> int | None:
 
 FIELDS: dict[str, Field] = {
     "jobid": Field(TEXT, "the job's id", lambda record: jobname.split(name(record))[0]),
-    "name": Field(TEXT, "the name of its file, with the priority", name),
+    "name": Field(TEXT, "the word of -i, or the name that somebody gave to the file", label),
+    "file": Field(TEXT, "the name of its file, with the priority", name),
     "priority": Field(COUNT, "its priority", lambda record: jobname.split(name(record))[1]),
     "user": Field(TEXT, "whose file it was", _text("user")),
     "category": Field(TEXT, "the category in which it was submitted", _text("c")),
@@ -135,6 +150,11 @@ FIELDS: dict[str, Field] = {
     "attempt": Field(TEXT, "the id of this attempt", _text("a")),
     "tries": Field(COUNT, "how often it had been begun, with this", _get("tries")),
     "request": Field(TEXT, "what it asked for", request),
+    "tag": Field(TEXT, "its tags", _asked("tag")),
+    "comment": Field(TEXT, "its comment", _asked("comment")),
+    "cpus": Field(TEXT, "the processors that it asked for", _asked("cpus")),
+    "mem": Field(TEXT, "the memory that it asked for", _asked("mem")),
+    "limit": Field(TEXT, "the time that it asked for", _asked("time")),
     "why": Field(TEXT, "why it ended so, where that was said", _text("why")),
     "command": Field(TEXT, "the command that was submitted", _text("command")),
 }

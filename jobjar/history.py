@@ -17,10 +17,11 @@ from jobjar.accounting import Record
 from jobjar.journal import END, REQUEUE, TARGET
 from jobjar.layout import Jar, Place
 
-# What is wanted. `named(name)`: whether a job of this name is meant; `grep`: what must be found in name or command;
-# `since`, `until`: bounds of the time of the end; `attempts`: those too that were repeated; `limit`: so many of the
-# newest. None: whatever it is.
-Wanted = namedtuple("Wanted", "user states named grep since until category node attempts limit",
+# What is wanted. `users`, `states`, `categories` (None among them: uncategorized), `nodes`: one of these;
+# `named(name)`: whether a job of this name is meant; `grep`: what must be found in name or command; `since`, `until`:
+# bounds of the time of the end; `attempts`: those too that were repeated; `limit`: so many of the newest. None:
+# whatever it is.
+Wanted = namedtuple("Wanted", "users states categories nodes named grep since until attempts limit",
                     defaults=(None,) * 8 + (False, None))
 
 # How a line begins that was written by these programs. A line that begins otherwise may say the same, and is parsed.
@@ -128,7 +129,7 @@ class _Search:
         self._ceiling = float("inf") if wanted.until is None else wanted.until
         self._room = None if wanted.limit is None else 2 * wanted.limit + 1000
         self._may_have = _raw_filter(wanted)
-        self._category = None if wanted.category is None else json.dumps(wanted.category).encode()
+        self._categories = wanted.categories and {json.dumps(category).encode() for category in wanted.categories}
 
     def take(self, lines: Iterable[bytes]) -> None:
         """Look at further lines."""
@@ -154,7 +155,7 @@ class _Search:
         return self.wanted.attempts and b'"state": ' in line
 
     def _is_meant(self, category: bytes, name: bytes) -> bool:
-        if self._category is not None and category != self._category:
+        if self._categories and category not in self._categories:
             return False
         return self.wanted.named is None or self.wanted.named(name.decode())
 
@@ -216,10 +217,8 @@ def _raw_filter(wanted: Wanted) -> Callable[[bytes], bool] | None:
 
     With a backslash in it, it always can.
     """
-    choices = [[word] for word in (wanted.user, wanted.node) if word is not None]
-    if wanted.states:
-        choices.append(list(wanted.states))
-    spellings = [tuple(spelling for word in words for spelling in _spellings(word)) for words in choices]
+    spellings = [tuple(spelling for word in words for spelling in _spellings(word))
+                 for words in (wanted.users, wanted.states, wanted.nodes) if words]
     if not spellings:
         return None
     return lambda line: b"\\" in line or all(any(text in line for text in texts) for texts in spellings)
@@ -233,8 +232,6 @@ def _spellings(word: str) -> tuple[bytes, ...]:
 
 def _has_all(wanted: Wanted, record: Record) -> bool:
     name = record.get("n")
-    return (wanted.user is None or record.get("user") == wanted.user) \
-        and (wanted.node is None or record.get("node") == wanted.node) \
-        and (wanted.category is None or record.get("c") == wanted.category) \
-        and (not wanted.states or record.get("state") in wanted.states) \
+    return all(not words or record.get(key) in words for key, words in (
+        ("user", wanted.users), ("state", wanted.states), ("c", wanted.categories), ("node", wanted.nodes))) \
         and isinstance(name, str) and (wanted.named is None or wanted.named(name))

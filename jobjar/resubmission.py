@@ -51,7 +51,8 @@ def _request(jar: Jar, record: Record) -> Request:
         raise UsageError(f"{name}: neither its file is in the jar any more nor does the archive say what its command"
                          " was: submit it as it was submitted first")
     category = accounting.string(record, "c")
-    return Request(data, jobname.split(name)[1], category, _word(name))
+    id, priority = jobname.split(name)
+    return Request(data, priority, category, jobname.word(id) if jobname.number(id + ".") else None)
 
 
 def _data(jar: Jar, record: Record, name: str) -> bytes | None:
@@ -63,10 +64,3 @@ def _data(jar: Jar, record: Record, name: str) -> bytes | None:
     if script is not None:
         return script.encode("utf-8", "surrogateescape")
     return None if command is None else submission.script(command)
-
-
-def _word(name: str) -> str | None:
-    """The word of -i in a name that we made."""
-    number = jobname.number(name)
-    rest = jobname.split(name)[0].partition(f"-{number[14:]}")[2].partition("~")[0] if number else ""
-    return rest[1:] if rest.startswith("-") and len(rest) > 1 else None

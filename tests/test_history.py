@@ -48,35 +48,36 @@ def test_an_attempt_that_stands_in_several_places_counts_once_and_with_all_that_
 
 def test_filters_choose_and_each_of_them_may_choose_nothing(jar):
     journal(jar, "rain.77", end(1), failed(2, user="bob"), end(3, c="sim"), end(4, state="TIMEOUT", node="snow"))
-    assert names(jar, user="bob") == ["job2"]
+    assert names(jar, users=["bob"]) == ["job2"]
     assert names(jar, states=["FAILED", "TIMEOUT"]) == ["job2", "job4"]
-    assert names(jar, category="sim") == ["job3"]
-    assert names(jar, node="snow") == ["job4"]
+    assert names(jar, categories=["sim"]) == ["job3"]
+    assert names(jar, nodes=["snow", "rain"], categories=[None]) == ["job1", "job2", "job4"]
+    assert names(jar, nodes=["snow"]) == ["job4"]
     assert names(jar, since=made.T + 20, until=made.T + 30) == ["job2", "job3"]
     assert names(jar, named=lambda name: name.endswith("4")) == ["job4"]
     assert names(jar, grep=re.compile("[13]$")) == ["job1", "job3"]
-    assert names(jar, user="bob", states=["COMPLETED"]) == names(jar, node="bob") == names(jar, category="x") == []
+    assert names(jar, users=["bob"], states=["COMPLETED"]) == names(jar, nodes=["bob"]) == names(jar, categories=["x"]) == []
 
 
 def test_the_newest_are_chosen_among_those_that_are_wanted(jar):
     journal(jar, "rain.77", *(end(n, user="bob" if n < 5 else "ada") for n in range(3000)))
     assert names(jar, limit=2) == ["job2998", "job2999"]
-    assert names(jar, user="bob", limit=2) == ["job3", "job4"]
+    assert names(jar, users=["bob"], limit=2) == ["job3", "job4"]
     assert names(jar, grep=re.compile("^job1.$"), limit=2) == ["job18", "job19"]
 
 
 def test_a_value_in_the_wrong_place_is_not_taken_for_the_one_that_is_wanted(jar):
     journal(jar, "rain.77", end(1, c="bob"), end(2, why="FAILED", node="bob"), *(end(n, c="bob") for n in range(3, 1500)))
     journal(jar, "rain.78", end(0, user="bob", a="x"))
-    assert names(jar, user="bob", limit=1) == ["job0"]
+    assert names(jar, users=["bob"], limit=1) == ["job0"]
     assert names(jar, states=["FAILED"]) == []
 
 
 def test_names_and_users_with_unusual_characters_are_found(jar):
     journal(jar, "rain.77", end(1, 'a"b\\c'), end(2, "große", user="jörg"), end(3, "\udcff", c="größe"))
     journal(jar, "rain.77", json.dumps(end(4, "ä", user="jörg"), ensure_ascii=False).encode())
-    assert names(jar, user="jörg") == ["große", "ä"]
-    assert names(jar, category="größe") == ["\udcff"]
+    assert names(jar, users=["jörg"]) == ["große", "ä"]
+    assert names(jar, categories=["größe"]) == ["\udcff"]
     assert names(jar, named=selection.meaning('a"b\\c')) == ['a"b\\c']
 
 
@@ -97,7 +98,7 @@ GARBAGE = (b"{", b"", b"[1, 2]", b"7", b'{"e": "end"}', b'\xff\xfe{"e": "end"', 
 
 def test_lines_that_cannot_be_read_hide_no_others(jar):
     journal(jar, "rain.77", end(1), *GARBAGE, end(2), b'{"e": "end", "a": "y", "c": null, "n": "last", "t": 9')
-    assert names(jar) == names(jar, limit=5) == names(jar, user="ada") == ["job1", "job2"]
+    assert names(jar) == names(jar, limit=5) == names(jar, users=["ada"]) == ["job1", "job2"]
 
 
 WRONG = ("x", None, True, -1, 1e300, float("nan"), [1], {"a": 2})
@@ -159,7 +160,7 @@ def test_a_job_is_found_by_the_command_that_its_file_holds_and_by_no_other_file_
     (line,) = worker.ends()
     journal(jar, "snow.9", {**line, "a": "other", "t": line["t"] - 60, "ino": line["ino"] + 1})
     assert [record["a"] for record in history.records(jar, Wanted(grep=re.compile("needle")))] == [line["a"]]
-    assert json.loads(run(jar, "--grep", "^echo needle$", "--json"))["records"][0]["name"] == name
+    assert json.loads(run(jar, "--grep", "^echo needle$", "--json"))["records"][0]["file"] == name
 
 
 def test_a_job_that_was_completed_under_another_name_is_shown_with_that(jar):
@@ -167,7 +168,7 @@ def test_a_job_that_was_completed_under_another_name_is_shown_with_that(jar):
         workers.place(jar, "twice", "true")
         workers.drain(jar)
     found = json.loads(run(jar, "--json"))["records"]
-    assert [record["name"] for record in found] == ["twice", "twice~2"]
+    assert [record["file"] for record in found] == ["twice", "twice~2"]
 
 
 def test_a_format_is_gruns_and_never_runs_anything(jar):
@@ -213,8 +214,8 @@ def test_totals_are_told_for_each_user_and_each_category(jar):
 
 def test_only_the_newest_ten_are_shown_unless_more_are_asked_for(jar):
     journal(jar, "rain.77", *map(end, range(12)))
-    assert run(jar, "--format", "%name").split() == [f"job{n}" for n in range(2, 12)]
-    assert len(run(jar, "--format", "%name", "--limit", "0").split()) == 12
+    assert run(jar, "--format", "%file").split() == [f"job{n}" for n in range(2, 12)]
+    assert len(run(jar, "--format", "%file", "--limit", "0").split()) == 12
     assert json.loads(run(jar, "--totals", "--json"))["all"]["jobs"] == 12
 
 
@@ -226,7 +227,7 @@ def test_jobs_are_named_by_id_name_fragment_glob_and_as_tasks(jar):
                            ("250000123_70", tasks[2:]), ("run.sh", ["run.sh.5"]), ("run.sh.5", ["run.sh.5"]),
                            ("run.*", ["run.sh.5", "run.py"]), ("un.p", ["run.py"]),
                            ("20261121120000250000123", tasks)):
-        assert run(jar, "--format", "%name", word).split() == expected, word
+        assert run(jar, "--format", "%file", word).split() == expected, word
 
 
 def test_nothing_found_is_said_by_the_exit_status(jar):
@@ -270,6 +271,13 @@ def test_a_job_whose_file_is_gone_is_submitted_from_the_archive_or_refused(jar):
     assert jars.tree(jar) == before
 
 
+def test_what_a_job_asked_for_is_told_with_it(jar):
+    asked = ["--tag=a", "--tag=b", "--comment=two words", "--mem=3G", "--time=1h30m"]
+    journal(jar, "rain.77", end(1, "20261121-120000-ada-250000123-word.0", req=asked))
+    assert run(jar, "--format", "%name|%tag|%comment|%mem|%limit|%cpus|%request") == \
+        'word|a b|two words|3G|1h30m||--tag=a --tag=b "--comment=two words" --mem=3G --time=1h30m\n'
+
+
 def test_a_task_of_an_array_is_not_submitted_alone(jar):
     archive.write(jar, ME, [end(1, "task", command="true", req=["--array=1-3"])])
     assert "jobjar retry" in run(jar, "--resubmit", "task", code=2)
@@ -283,7 +291,7 @@ def test_the_records_of_many_jobs_take_less_than_twice_the_time_of_parsing_them(
     path = journal(jar, "rain.77", *(end(n, f"20261121-120000-ada-{n:09}.0", user="bob" if n % 4 else "ada")
                                      for n in range(LINES)))
     ratios = {"all": [], "user": [], "newest": []}
-    wanted = {"all": Wanted(), "user": Wanted(user="ada"), "newest": Wanted(limit=10)}
+    wanted = {"all": Wanted(), "user": Wanted(users=["ada"]), "newest": Wanted(limit=10)}
     for _ in range(ROUNDS):
         began = time.perf_counter()
         with open(path, "rb") as file:

@@ -25,11 +25,11 @@ NEWEST = 10
 
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
-    parser.add_argument("--user", help="jobs of this user")
+    parser.add_argument("--user", metavar="USER,…", type=_words, help="jobs of these users")
     parser.add_argument("--state", metavar="STATE,…", type=accounting.end_states,
                         help="jobs that ended so: FAILED, or TIMEOUT,CANCELLED")
-    parser.add_argument("--category", help="jobs of this category")
-    parser.add_argument("--node", help="jobs that ran on this node")
+    parser.add_argument("--category", metavar="CATEGORY,…", type=_words, help="jobs of these categories; - for none")
+    parser.add_argument("--node", metavar="NODE,…", type=_words, help="jobs that ran on these nodes")
     parser.add_argument("--grep", metavar="RE", type=_expression, help="jobs with this regular expression in their name"
                                                                        " or command")
     parser.add_argument("--since", metavar="TIME", help="jobs that ended then or later: 2026-12-24T18:00, 18:00, today,"
@@ -80,8 +80,9 @@ def _refuse_contradictions(options: "Options") -> None:
 def _wanted(jar: layout.Jar, options: "Options", limit: int | None) -> history.Wanted:
     now = time.time()
     since, until = (None if text is None else moments.past(text, now) for text in (options.since, options.until))
-    return history.Wanted(options.user, options.state, _named(jar, options.job), options.grep, since, until,
-                          options.category, options.node, options.attempts, limit)
+    categories = options.category and [None if word == "-" else word for word in options.category]
+    return history.Wanted(options.user, options.state, categories, options.node, _named(jar, options.job), options.grep,
+                          since, until, options.attempts, limit)
 
 
 def _named(jar: layout.Jar, found: list[str]) -> object:
@@ -102,6 +103,10 @@ def _pieces(options: "Options", jar: layout.Jar, found: list[Record]) -> Iterabl
     if options.format:
         return accounts.lines(jar, found, options.format)
     return [accounts.table(jar, found, options.columns or accounts.COLUMNS)]
+
+
+def _words(typed: str) -> list[str]:
+    return typed.split(",")
 
 
 def _expression(words: str) -> re.Pattern:
