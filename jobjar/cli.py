@@ -188,7 +188,10 @@ def _guarded(program: str, action: object, module: str | None, words: list[str])
         return _unprinted(program, error.error)
     except JobJarError as error:
         return _refused(program, error)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        if error.args:
+            # Of what was interrupted something is left to be known.
+            _say(program, str(error))
         return 130
     except ImportError as error:
         return _without_package(program, error)
