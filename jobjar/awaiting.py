@@ -187,12 +187,13 @@ class Awaited:
 
 def resync_after(jobs: list[Job]) -> None:
     """See to it that what these jobs have written on other nodes is seen in this process's next looks."""
-    if not resync.remotes():
+    remote = resync.remotes()
+    # Nearly all computers' work lies on their own disks.
+    if not remote:
         return
-    resync.again(os.getcwd())
+    here = os.getcwd()
+    resync.forget(remote, here)
     # The tasks of an array are copies of one file.
-    for job in list({selection.task(job.name) and selection.task(job.name)[0] or job.id: job for job in jobs}.values()
-                    )[:resync.MOST]:
-        request, command = job.request()
-        paths = [str(request[key]) for key in ("output", "error") if key in request] + request.get("stage_out", [])
-        resync.again(str(request.get("chdir", os.getcwd())), [*paths, *resync.path_words(command)])
+    alike = {(jobname.array_task(job.name) or (job.id,))[0]: job for job in jobs}
+    for job in list(alike.values())[:resync.MOST]:
+        resync.forget_job(remote, job.request(), job.path or "", here)

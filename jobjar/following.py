@@ -71,7 +71,7 @@ class Follower:
     def _files(self, place: Place) -> list[str]:
         """The files that its request names for what it prints."""
         if self._own is None:
-            request, _ = self.job.request()
+            request = self.job.request()
             self._own = _named(self.jar, self.job, place, request) if {"output", "error"} & request.keys() else []
         return self._own
 

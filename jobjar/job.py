@@ -125,19 +125,16 @@ class Job:
             return None
         return ends.status(self.end_line())
 
-    def request(self) -> tuple[directives.Request, str]:
-        """(what the job asks for in its file, the first lines behind that); ({}, "") when nothing can be said."""
-        path = self.path
+    def request(self) -> directives.Request:
+        """What the job asks for in its file; {} when it cannot be read."""
+        # Whoever submits has no need of it.
+        from jobjar import claiming
+        _, head = claiming.look_into(self.path or "")
         try:
-            with open(path or "", "rb") as file:
-                head = file.read(directives.GLANCE)
-                while directives.may_go_on(head) and len(head) < directives.HEAD_MAX and (more := file.read(len(head))):
-                    head += more
-            request = directives.read(head)
-        except (OSError, UsageError):
-            # RACE: it has moved on; or it is no job that a worker would run.
-            return {}, ""
-        return request, head[len(directives.block(head)):].decode("utf-8", "surrogateescape")
+            return directives.read(head)
+        except UsageError:
+            # No worker would run it.
+            return {}
 
     def output(self) -> str:
         """What the job has printed so far, both streams; bytes that are no UTF-8 are replaced.

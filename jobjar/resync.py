@@ -4,14 +4,18 @@ Nothing is asked of, or told to, files on this computer's own disks. Errors are 
 has nothing to forget.
 """
 
+import itertools
 import os
 import stat
+import time
 from collections.abc import Iterable
 
 from jobjar import fsadvice, fslook, mounts
 
-# So much of a job's file is looked through for words that look like paths.
-GLANCE = 4096
+# So many lines of a job's file, and so much of each, are looked through for words that look like paths.
+LINES, GLANCE = 20, 4096
+# How often the kernel is asked what is mounted, s.
+ASK_AGAIN = 60.0
 # Nobody waits for more directories than this.
 MOST = 100
 
@@ -33,21 +37,55 @@ def path_words(line: str) -> list[str]:
     return list(found)
 
 
-def again(directory: str, paths: Iterable[str] = ()) -> None:
+class Caches:
+    """The caches of network file systems, as a process that lives long has to do with them."""
+
+    def __init__(self) -> None:
+        self._remotes: set[int] = set()
+        self._due = float("-inf")
+
+    def forget(self, request: dict, path: str, directory: str) -> None:
+        """As `forget_job`; nothing, not even a system call, where no other computer may write."""
+        now = time.monotonic()
+        if now >= self._due:
+            # What is mounted when it is needed comes later.
+            self._remotes, self._due = remotes(), now + ASK_AGAIN
+        if self._remotes:
+            forget_job(self._remotes, request, path, directory)
+
+
+def forget_job(remote: set[int], request: dict, path: str, directory: str) -> None:
+    """Make the next look at the files of a job ask the server, those on the mounts with these numbers.
+
+    These are its working directory, what its `request` names, and what its file, at `path`, says that looks like a
+    path. `directory`: the working directory of a job that names none.
+    """
+    named = [str(request[key]) for key in ("output", "error", "input") if key in request]
+    forget(remote, str(request.get("chdir", directory)), [*named, *request.get("stage_out", []), *paths_in(path)])
+
+
+def paths_in(path: str) -> list[str]:
+    """The words that look like paths in the first lines of a job's file that are no comments; [] of a program."""
+    try:
+        with open(path, "rb") as file:
+            lines = itertools.islice((line for line in iter(lambda: file.readline(GLANCE), b"")
+                                      if not line.startswith(b"#")), LINES)
+            data = b"".join(lines)
+    except OSError:
+        # RACE: it has moved on; or a program that may be run and not read.
+        return []
+    return [] if b"\0" in data else path_words(data.decode("utf-8", "surrogateescape"))
+
+
+def forget(remote: set[int], directory: str, paths: Iterable[str] = ()) -> None:
     """Make the next look at `directory`, and at these paths as seen from there, ask the server."""
-    remote = remotes()
-    if not remote:
-        return
     files = [os.path.join(directory, path) for path in paths]
     directories = [directory, *(path if os.path.isdir(path) else os.path.dirname(path) for path in files)]
-    for path in list(dict.fromkeys(directories))[:MOST]:
-        place = mounts.place(path)
-        if place is not None and place.mount in remote:
-            _forget(path)
-    for path in list(dict.fromkeys(files))[:MOST]:
-        place = mounts.place(os.path.dirname(path))
-        if place is not None and place.mount in remote:
-            _forget_file(path)
+    for step, found in ((_forget_directory, directories), (_forget_file, files)):
+        for path in list(dict.fromkeys(found))[:MOST]:
+            place = mounts.place(path if step is _forget_directory else os.path.dirname(path))
+            if place is not None and place.mount in remote:
+                step(path)
 
 
 def remotes() -> set[int]:
@@ -60,7 +98,7 @@ def is_remote(kind: str) -> bool:
     return kind in (*fsadvice.NFS, *fsadvice.PARALLEL, *fsadvice.WINDOWS, "9p", "afs") or kind.startswith("fuse.")
 
 
-def _forget(directory: str) -> None:
+def _forget_directory(directory: str) -> None:
     try:
         fslook.forget_listing(directory)
     except OSError:

@@ -11,7 +11,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable
 
-from jobjar import blame, fsops, jobenv, launch, process, staging, terms
+from jobjar import blame, fsops, jobenv, launch, process, resync, staging, terms
 from jobjar.capture import Capture
 from jobjar.directives import Request
 from jobjar.ending import QUIT, Ending
@@ -49,6 +49,7 @@ class Runner:
                       "JJ_SCRATCH_DIR": self.scratch, "TMPDIR": self.scratch}
         self._wait = wait
         self._report = report
+        self._caches = resync.Caches()
         self._has_scratch = False
         process.keep_descriptors()
 
@@ -76,6 +77,8 @@ class Runner:
         try:
             begin = terms.of(request, place.name, environment, self._factor) if request else \
                 Start([path], environment, None)
+            # NFS: what other nodes have written for it is to be seen here.
+            self._caches.forget(request, path, self.scratch)
             began, start = time.monotonic(), time.time()
             pid = self._start(path, begin, quit)
         except UsageError as error:
@@ -87,6 +90,8 @@ class Runner:
         status, usage = self._until_end(pid, began, tick, ending)
         process.bury(self._wait, self._report, ending.family, ending.told)
         self._capture.bound()
+        # NFS: what it has had written on other nodes is to be seen here by whatever looks next.
+        self._caches.forget(request, path, self.scratch)
         if ending.reason in (None, QUIT):
             # A job that was told to end with its worker and still ended well has done its work.
             kind, state, why = QUIT if status and quit() else ENDED, None, None
