@@ -132,12 +132,19 @@ class Change:
         for place, ino in lost.items():
             # Of a job that was seen twice the later place counts.
             same = [found for found in seen.get(selection.stem(place.name), [])
-                    if jobname.number(place.name) or ino is not None and self.inode(found) == ino]
+                    if jobname.number(place.name) or self._is_same(found, place, ino)]
             if same:
                 places[place] = same[-1]
             else:
                 self.could_not(place, "is nowhere to be seen any more")
         return places
+
+    def _is_same(self, found: Place, place: Place, ino: int | None) -> bool:
+        """Whether a name made by hand is that of the job which was at `place`."""
+        if ino is None:
+            # RACE: it was gone before anybody could see which file it is; a worker has it under the path that it had.
+            return found.state == CLAIMS and (found.category, found.name) == (place.category, place.name)
+        return self.inode(found) == ino
 
     def carry(self, place: Place, category: str | None) -> Callable[[str], None]:
         """What takes the attempts that count along to the name that the job is about to get in that category."""

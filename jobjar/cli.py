@@ -32,6 +32,7 @@ COMMANDS = {
     "hold": ("hold", None),
     "release": ("release", None),
     "retry": ("retry", None),
+    "edit": ("edit", None),
     "move": ("move", None),
     "first": ("first", None),
     "status": ("status", "system_status"),

@@ -78,11 +78,12 @@ def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
     elif is_forgotten_clock(seen, entry.name):
         yield Finding(UNTIDY, "clock", path, "an empty file by which a process asked for the server's time:"
                       " `jobjar check --repair` removes it", proof)
-    elif entry.name.startswith(layout.CHECK):
-        of = registration.parse_check(entry.name)
+    elif entry.name.startswith((layout.CHECK, layout.EDIT)):
+        of = registration.parse_check(entry.name) or registration.parse_edit(entry.name)
         how = leftovers.of_process(me, *of) if of else BUSY
         if how != BUSY:
-            yield from _say(seen, how, path, "a check of the file system", of[0].rpartition(".")[0], proof)
+            what = "a check of the file system" if entry.name.startswith(layout.CHECK) else "a changed copy of a job"
+            yield from _say(seen, how, path, what, of[0].rpartition(".")[0], proof)
     elif entry.name.startswith(layout.ARRAY):
         yield from _array(seen, me, path, entry)
     elif entry.name.startswith(layout.RUN) and entry.kind == DIRECTORY:

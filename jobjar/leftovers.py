@@ -136,7 +136,7 @@ def _clear_limbo(jar: Jar, me: Identity) -> None:
         if _dead_owner(jar, me, text):
             reservation.withdraw(jar, os.path.join(jar.limbo, name), text)
     for entry in fslook.scan(jar.limbo):
-        draft = registration.parse_draft(entry.name) or drafts.parse(entry.name)
+        draft = registration.parse_edit(entry.name) or registration.parse_draft(entry.name) or drafts.parse(entry.name)
         if entry.name.startswith(layout.CLEANED) and entry.is_file(follow_symlinks=False):
             fsops.remove(entry.path)
         elif draft and node.is_dead_nonce(*draft, me) and not drafts.named(jar, entry.name):

@@ -66,7 +66,7 @@ class _Before:
                 self._attempt(reservation.withdraw, self.jar, os.path.join(directory, name), text)
         for entry in seen.limbo:
             path = os.path.join(self.jar.limbo, entry.name)
-            of = registration.parse_check(entry.name) or \
+            of = registration.parse_check(entry.name) or registration.parse_edit(entry.name) or \
                 entry.kind == DIRECTORY and _unfinished(self.jar, entry.name)
             is_link = entry.kind == LINK and entry.name.startswith((layout.ASIDE, layout.TAKE))
             text = fslook.link_text(path) if is_link else None

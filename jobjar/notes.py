@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from jobjar import fslook, fsops
 from jobjar.layout import Jar
-from jobjar.jobname import split
+from jobjar.jobname import split, unedited
 
 ATTEMPT, DONE, REQUEUE, CANCEL = "attempt", "done", "requeue", "cancel"
 # What every line says by itself; the rest is the event's own.
@@ -32,7 +32,12 @@ BURIALS = ("cancel", "doom", "refuse", "give_up")
 def has(jar: Jar, name: str) -> bool:
     """Whether there is any note about the job of this file name."""
     # NFS: recovery on another node may have written the first one since this node looked for it in vain.
-    return fslook.is_there(jar.notes, split(name)[0])
+    return fslook.is_there(jar.notes, _base(name))
+
+
+def _base(name: str) -> str:
+    """The id, also while somebody edits the job."""
+    return split(unedited(name) or name)[0]
 
 
 def add(jar: Jar, writer: str, name: str, category: str | None, event: str, **more: object) -> None:
@@ -60,7 +65,7 @@ def add_many(jar: Jar, writer: str, lines: list[Line]) -> None:
 def _append(jar: Jar, writer: str, line: Line, sync: Callable[[int], None]) -> tuple[str, bool]:
     """Returns the job's directory, and whether it is new."""
     name, category, event, more = line
-    directory = os.path.join(jar.notes, split(name)[0])
+    directory = os.path.join(jar.notes, _base(name))
     is_new = fsops.make_directory(directory, 0o755)
     who = f"{login()}@{writer.rpartition('.')[0]}"
     text = {"e": event, "c": category, "n": name, "t": round(time.time(), 3), "who": who, **more}
@@ -84,7 +89,7 @@ def login(uid: int | None = None) -> str:
 
 def read(jar: Jar, name: str) -> list[dict]:
     """All lines about the job's id, in no order that means anything between writers."""
-    directory = os.path.join(jar.notes, split(name)[0])
+    directory = os.path.join(jar.notes, _base(name))
     try:
         writers = fslook.names(directory)
     except FileNotFoundError:

@@ -1,0 +1,75 @@
+"""`jobjar edit`: change what jobs ask for before they begin, or their text with an editor."""
+
+import os
+import sys
+
+from jobjar import changing, editing, layout, wishes
+from jobjar.errors import UsageError
+
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobjar.config import Settings
+    from jobjar.options import Options, Parser
+
+NAME = "edit"
+HELP = "change what jobs ask for before they begin, or their text"
+
+
+def add_options(parser: "Parser") -> None:
+    """Declare the command's options."""
+    parser.usage = "[--home DIR] JOB ... (OPTION ... | --editor)"
+    parser.others = lambda: wishes
+    parser.add_argument("--editor", action="store_true", help="edit the job's text with $VISUAL or $EDITOR")
+    parser.add_argument("jobs", nargs="+", metavar="JOB",
+                        help="an id, a fragment of one, a glob, an array, ID_[1-10], last")
+    for letter, name in (("-p", "--priority"), ("-c", "--category"), ("-i", "--id")):
+        parser.add_argument(letter, name)
+
+
+def run(options: "Options", settings: "Settings") -> int:
+    """Print a line for each job; the exit status is 1 when it could not be done to all. NoSuchJob: there is none."""
+    asked = wishes.of(options)
+    if bool(asked) == options.editor:
+        raise UsageError("say what is to be changed: either with options of a job, such as --mem=3G, or with --editor")
+    jar = layout.open_jar(settings.home, settings.worker_home)
+    change = changing.printing(jar, settings.node)
+    places = changing.find(jar, options.jobs, changing.UNFINISHED)
+    if asked:
+        editing.edit(change, places, asked)
+    else:
+        editing.edit_text(change, places, _edited)
+    return 1 if change.left else 0
+
+
+def _edited(data: bytes) -> bytes:
+    """What a person makes of the text, until a worker could obey it or he gives up."""
+    import tempfile
+    with tempfile.TemporaryDirectory(prefix="jobjar-edit-") as directory:
+        path = os.path.join(directory, "job")
+        with open(path, "wb") as file:
+            file.write(data)
+        while True:
+            _call_editor(path)
+            with open(path, "rb") as file:
+                new = file.read()
+            why = editing.doubt(new)
+            if why is None:
+                return new
+            if not sys.stdin.isatty():
+                raise UsageError(why)
+            print(f"jobjar edit: {why}", file=sys.stderr)
+            if input("Edit it again? [Y/n] ").strip().lower() in ("n", "no"):
+                raise UsageError(why)
+
+
+def _call_editor(path: str) -> None:
+    import shlex
+    import subprocess
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        code = subprocess.call([*shlex.split(editor), path])
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the editor {editor!r} cannot be started ({error}): set VISUAL or EDITOR to another") from None
+    if code:
+        raise UsageError(f"the editor {editor!r} has ended with status {code}")
