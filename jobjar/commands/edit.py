@@ -70,6 +70,7 @@ def _call_editor(path: str) -> None:
     try:
         code = subprocess.call([*shlex.split(editor), path])
     except (OSError, ValueError) as error:
-        raise UsageError(f"the editor {editor!r} cannot be started ({error}): set VISUAL or EDITOR to another") from None
+        raise UsageError(f"the editor {editor!r} cannot be started ({error}), so set VISUAL or EDITOR to"
+                         " another") from None
     if code:
         raise UsageError(f"the editor {editor!r} has ended with status {code}")
