@@ -21,6 +21,8 @@ from jobjar.watch import Watch
 
 # So many of those whose turn or time comes next are kept in mind after a listing: of each array, and of all others.
 KEPT = 256
+# A look that costs no more seconds is worth it whenever a task has ended.
+CHEAP = 0.05
 # Seconds until the next look after one that has failed.
 AFTER_ERROR = 10.0
 
@@ -68,9 +70,9 @@ class Waiting:
     def due_in(self) -> float | None:
         """Seconds until `is_due` will say yes, as far as that is known, else None."""
         dues = [glance.due() for glance in self._glances.values()]
+        dues = [max(due, self._looked_at + RENEW_AFTER - time.monotonic()) for due in dues if due is not None]
         if self._is_hinted or self._is_wanted:
             dues.append(0.0)
-        dues = [max(due, self._looked_at + RENEW_AFTER - time.monotonic()) for due in dues if due is not None]
         first = self._next()
         if first != float("inf"):
             dues.append(first - time.time())
@@ -107,7 +109,7 @@ class Waiting:
             self._paid(lambda: len(fails.enforce(self.jar, self._writer, self._mine, name, asked)))
         if task is None or turns.cap(asked) is None:
             return 0
-        if self._rest() > 0:
+        if self._rest() > 0 and self._cost > CHEAP:
             self._is_wanted = True
             return 0
         return self._paid(lambda: self._next_of(task[0]))

@@ -459,6 +459,10 @@ class World:
             self.cancelled[ino] = False
             self.unsaid |= {ino} if me.start > first else set()
         self.model.sweep()
+        for path in sorted(self.model.jobs):
+            if path.startswith("waiting/"):
+                # None of these jobs waits for anything.
+                self.model.move(path, path.replace("waiting", "unclaimed", 1))
         return ", ".join(dead) or "nobody"
 
     # What is to be seen.
