@@ -159,8 +159,7 @@ def _reason(jar: Jar, name: str) -> str:
         lines = [line for line in notes.read(jar, name) if isinstance(line.get("why"), str)]
     except OSError:
         lines = []
-    # Of lines of one millisecond the later one counts.
-    said = sorted(lines, key=lambda line: line["t"] if isinstance(line.get("t"), (int, float)) else 0)
+    said = notes.in_order(lines)
     return said[-1]["why"] if said else "no reason has been noted"
 
 

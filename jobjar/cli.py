@@ -21,6 +21,7 @@ COMMANDS = {
     "wait": ("wait", None),
     "log": ("log", None),
     "list": ("list", None),
+    "show": ("show", None),
     "explain": ("explain", None),
     "unique-job-name": ("unique_job_name", "unique_job_name"),
     "start-worker": ("start_worker", "start_worker"),

@@ -188,6 +188,11 @@ def burial(jar: Jar, name: str) -> str | None:
     return max(lines, key=lambda line: line.get("t", 0))["e"] if lines else None
 
 
+def in_order(lines: list[dict]) -> list[dict]:
+    """The lines as they were written, by their times; of lines of one millisecond the later one stays behind."""
+    return sorted(lines, key=lambda line: line["t"] if isinstance(line.get("t"), (int, float)) else 0)
+
+
 def read_lines(path: str) -> list[dict]:
     """The lines of an append-only file of JSON lines; torn ones and a last piece without newline are no data."""
     try:

@@ -19,6 +19,8 @@ Reason = namedtuple("Reason", "word says", defaults=("",))
 # Every worker that could take it may do so at once.
 NONE = Reason("None", "a worker is about to look")
 
+# The events after which a job may lie in held/.
+_HOLDERS = ("hold", "edit", "rescue")
 # What the states and markers of a worker that claims nothing are called.
 UNABLE = {staff.PAUSED: "paused", staff.STOPPING: "stopping", staff.BLOCKED: "blocked"}
 
@@ -80,9 +82,7 @@ class Facts:
 
     def notes(self, place: Place) -> list[dict]:
         """What has been noted about the job, the newest last."""
-        lines = notes.read(self.jar, place.name) if jobname.split(place.name)[0] in self.noted else []
-        # Of lines of one millisecond the later one counts.
-        return sorted(lines, key=lambda line: line["t"] if isinstance(line.get("t"), (int, float)) else 0)
+        return notes.in_order(notes.read(self.jar, place.name)) if jobname.split(place.name)[0] in self.noted else []
 
     @cached_property
     def waits(self) -> dict[Place, tuple[str, str]]:
@@ -118,9 +118,14 @@ def _never_claimed(facts: Facts, place: Place) -> Reason | None:
 def _held(facts: Facts, place: Place) -> Reason | None:
     if place.state != HELD:
         return None
-    line = next((line for line in reversed(facts.notes(place)) if line.get("e") == "hold"), {})
+    line = held_by(facts, place)
     why, who = line.get("why"), line.get("who")
     return Reason("JobHeldUser", why if isinstance(why, str) and why else f"by {who}" if isinstance(who, str) else "")
+
+
+def held_by(facts: Facts, place: Place) -> dict:
+    """The note that says how the job at `place` came to held/; an empty one when there is none."""
+    return next((line for line in reversed(facts.notes(place)) if line.get("e") in _HOLDERS), {})
 
 
 def _waits(facts: Facts, place: Place) -> Reason | None:

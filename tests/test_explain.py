@@ -13,9 +13,9 @@ from jobjar import census, explaining, node, notes, selection
 from jobjar.layout import Place
 
 
-def explain(jar, word="job", max_attempts=3):
+def explain(jar, word="job", **more):
     (place,) = selection.jobs(jar, [word])
-    return explaining.explain(jar, ME, place, max_attempts)
+    return explaining.explain(jar, ME, place, workers.settings(jar, **more))
 
 
 def says(jar, word="job", **more):
@@ -49,11 +49,19 @@ def test_a_file_that_cannot_be_claimed_is_told(jar, break_it, word):
     assert word in says(jar) and "nothing stands" not in says(jar)
 
 
+def test_a_file_with_several_names_is_told_where_others_could_have_made_one(jar):
+    path = jar.path(put(jar, "unclaimed", "job"))
+    os.link(path, path + "2")
+    assert "several names" not in says(jar)
+    os.chmod(jar.limbo, 0o1777)
+    assert "several names, so the worker that claims it will refuse it" in says(jar)
+
+
 def test_a_job_that_has_moved_on_just_now_is_told(jar, monkeypatch):
     place = put(jar, "unclaimed", "job")
     active = census.active
     monkeypatch.setattr(census, "active", lambda *arguments: (active(*arguments), os.remove(jar.path(place)))[0])
-    assert "ask again" in "\n".join(explaining.explain(jar, ME, place, 3).says)
+    assert "ask again" in "\n".join(explaining.explain(jar, ME, place, workers.settings(jar)).says)
 
 
 def test_lines_that_will_not_do_are_told_before_a_worker_refuses_the_job(jar):
@@ -89,7 +97,7 @@ def test_deaths_and_failures_are_told(jar):
     notes.add(jar, "rain.7", "job", None, "attempt", a="x-1", why="its worker died")
     notes.add(jar, "rain.7", "job", None, "requeue", a="x-2", exit=3, node="snow", counts=True)
     notes.add(jar, "rain.7", "job", None, "requeue", a="x-3", signal=9, node="rime", counts=True, t=time.time() + 9)
-    assert "its worker has died once: when it has been begun 5 times" in says(jar, max_attempts=5)
+    assert "its worker has died once: when it has been begun 5 times" in says(jar, JJ_MAX_ATTEMPTS="5")
     assert "given back 2 times, the last time on rime: signal 9" in says(jar)
 
 
@@ -238,7 +246,7 @@ def test_a_real_worker_is_explained(jar):
         running = workers.submit(jar, f"while [ ! -e {jar.home}/go ]; do sleep 0.02; done", category="C")
         processes.until(lambda: "it runs on rain" in says(jar, running.name))
         waits = workers.submit(jar, "true")
-        found = explaining.explain(jar, node.myself("rain"), waits, 3)
+        found = explaining.explain(jar, node.myself("rain"), waits, workers.settings(jar))
         assert found.reason == "Resources" and found.workers[handle.name] == [
             f"is busy with {running.name[:-2]} for 0s", "claims this one next"]
         jars.write(f"{jar.home}/go", "")

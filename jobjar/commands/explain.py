@@ -25,7 +25,7 @@ def run(options: "Options", settings: Settings) -> int:
     """Print what there is to say; the exit status is 0."""
     jar = layout.open_jar(settings.home, settings.worker_home)
     me = node.myself(settings.node)
-    found = [explaining.explain(jar, me, place, settings.max_attempts) for place in selection.jobs(jar, options.job)]
+    found = [explaining.explain(jar, me, place, settings) for place in selection.jobs(jar, options.job)]
     if options.json:
         # Only those who ask for it pay for the import.
         import json

@@ -1,0 +1,172 @@
+"""Everything that there is to say about one job: where it is, what it asks for, its attempts, its notes, its files."""
+
+import os
+from collections import namedtuple
+from collections.abc import Iterable
+
+from jobjar import accounting, claiming, columns, directives, fslook, history, jobname, listing, notes, selection
+from jobjar import states, text
+from jobjar.accounting import FIELDS, MOMENT, SECONDS, Record
+from jobjar.columns import Row
+from jobjar.errors import NoSuchJob, TryAgain
+from jobjar.job import PENDING, RUNNING
+from jobjar.layout import Jar, Place
+from jobjar.node import Identity
+
+# `row`: None of a job that was cleaned away; `records`: its attempts as far as they have ended, the last one last;
+# `notes`: the lines about it, the newest last; `now`: when the look began.
+Details = namedtuple("Details", "jar row records notes now")
+
+ATTEMPT = ("attempt", "state", "exitcode", "node", "start", "end")
+USAGE = ("exitcode", "usercpu", "systemcpu", "totalcpu", "maxrss", "minflt", "majflt", "inblock", "oublock", "nvcsw",
+         "nivcsw", "tries", "attempt")
+
+
+def find(jar: Jar, me: Identity, words: Iterable[str]) -> list[Details]:
+    """What there is to say about the jobs that the words mean, also about those that were cleaned away.
+
+    NoSuchJob, UsageError: as `selection.jobs`. TryAgain: a job has moved on meanwhile.
+    """
+    found = []
+    for word in words:
+        try:
+            found += _in_jar(jar, me, selection.jobs(jar, [word]))
+        except NoSuchJob:
+            gone = _cleaned(jar, word)
+            if not gone:
+                raise
+            found += gone
+    return found
+
+
+def _in_jar(jar: Jar, me: Identity, places: list[Place]) -> list[Details]:
+    files = frozenset(place.name for place in places)
+    is_active = all(place.state not in (states.COMPLETED, states.FAILED) for place in places)
+    seen = listing.look(jar, me, listing.Wanted(listing.ACTIVE if is_active else None, files=files), True)
+    records = _records(jar, {selection.stem(name) for name in files})
+    return [_of(jar, _row(seen.rows, place), records, seen.now) for place in places]
+
+
+def _row(rows: list[Row], place: Place) -> Row:
+    """The row of the job that was at `place`; it may have moved on since."""
+    near = [row for row in rows if row.place.name == place.name]
+    for row in near:
+        if row.place == place:
+            return row
+    if not near:
+        raise TryAgain(f"{place.name} has just moved on: ask again")
+    return near[-1]
+
+
+def _records(jar: Jar, stems: set[str]) -> dict[str, list[Record]]:
+    """The records of all attempts of the jobs with these ids."""
+    found: dict[str, list[Record]] = {}
+    wanted = history.Wanted(named=lambda name: selection.stem(name) in stems, attempts=True)
+    for record in history.records(jar, wanted):
+        found.setdefault(selection.stem(accounting.name(record)), []).append(record)
+    return found
+
+
+def _of(jar: Jar, row: Row, records: dict[str, list[Record]], now: float) -> Details:
+    own = records.get(selection.stem(row.place.name), [])
+    if jobname.number(row.place.name) is None:
+        # Names made by hand come again.
+        own = [record for record in own if history.is_of(jar.path(row.place), record)]
+    return Details(jar, row, own, notes.in_order(notes.read(jar, row.place.name)), now)
+
+
+def _cleaned(jar: Jar, word: str) -> list[Details]:
+    groups: dict[str, list[Record]] = {}
+    for record in history.records(jar, history.Wanted(named=selection.meaning(word), attempts=True)):
+        groups.setdefault(jobname.split(accounting.name(record))[0], []).append(record)
+    return [Details(jar, None, records, [], 0.0) for records in groups.values()]
+
+
+def document(found: Iterable[Details]) -> dict:
+    """All of it as one JSON document; times are seconds since the epoch."""
+    return {"schema": 1, "jobs": [_object(one) for one in found]}
+
+
+def _object(one: Details) -> dict:
+    row, last = one.row, one.records[-1] if one.records else {}
+    attempts = [{field: accounting.value(record, field) for field in FIELDS} for record in one.records]
+    if row is None:
+        return {"jobid": jobname.split(accounting.name(last))[0], "state": accounting.string(last, "state"),
+                "directory": None, "path": None, "attempts": attempts, "notes": []}
+    return {
+        **columns.document([row], columns.COLUMNS, (), one.now)["jobs"][0],
+        "path": one.jar.path(row.place), "number": jobname.number(row.place.name), "command": _command(one),
+        "request": directives.texts(row.request), "logs": _logs(one), "attempts": attempts, "notes": one.notes,
+    }
+
+
+def render(one: Details) -> str:
+    """All of it as text, in sections."""
+    if one.row is None:
+        return text.columns([("JOBID", jobname.split(accounting.name(one.records[-1]))[0]),
+                             ("STATE", "cleaned away; this is what the archive has")]) + _attempts(one) + _usage(one)
+    asked = [f"  {text.escape(word)}\n" for word in directives.texts(one.row.request)]
+    return (text.columns([pair for pair in _plain(one) if pair[1] not in ("", None)])
+            + ("asked for:\n" + "".join(asked) if asked else "") + _attempts(one) + _usage(one) + _noted(one))
+
+
+def _plain(one: Details) -> list[tuple[str, object]]:
+    row, now = one.row, one.now
+    why = f" ({columns.where(row._replace(node=None)).strip('()')})" if row.reason or row.says else ""
+    wait = None if row.submit is None else (now if row.start is None else row.start) - row.submit
+    return [
+        ("JOBID", row.id), ("STATE", row.state + why),
+        ("DETAIL", row.says if row.state == PENDING else ""),
+        ("FILE", one.jar.path(row.place)), ("COMMAND", _command(one)),
+        ("NAME", columns.label(row)), ("NUMBER", jobname.number(row.place.name)),
+        ("ARRAY", row.task and f"{row.task[0]}, task {row.task[1]}"),
+        ("CATEGORY", columns.COLUMNS["category"].of(row, now)), ("PRIORITY", str(row.priority)), ("USER", row.user),
+        ("SUBMITTED", accounting.show(MOMENT, row.submit)),
+        ("WAITED", accounting.show(SECONDS, wait and max(0.0, wait)) if row.start or row.state == PENDING else ""),
+        ("STARTED", accounting.show(MOMENT, row.start)), ("ENDED", accounting.show(MOMENT, row.end)),
+        ("ELAPSED", accounting.show(SECONDS, columns.elapsed(row, now)) if row.start else ""),
+        ("NODE", row.node), ("WORKER", row.worker), *(("OUTPUT", path) for path in _logs(one)),
+    ]
+
+
+def _command(one: Details) -> str | None:
+    return accounting.command(claiming.look_into(one.jar.path(one.row.place))[1])
+
+
+def _logs(one: Details) -> list[str]:
+    """The files in which there is what the job has printed, as far as Job Jar has chosen them."""
+    row = one.row
+    names = [one.jar.log(row.place.name, attempt) for record in one.records
+             if (attempt := accounting.string(record, "a"))]
+    if row.state == RUNNING:
+        names.append(os.path.join(os.path.dirname(row.place.holder), "output"))
+    elif row.place.state == states.COMPLETED:
+        names.append(one.jar.log(row.place.name))
+    return [path for path in names if fslook.is_there(*os.path.split(path))]
+
+
+def _attempts(one: Details) -> str:
+    rows = [tuple(accounting.shown(record, field) for field in ATTEMPT) for record in one.records]
+    return "attempts that have ended:\n" + _indented(text.table(rows, tuple(map(str.upper, ATTEMPT)))) if rows else ""
+
+
+def _usage(one: Details) -> str:
+    if not one.records or one.row is not None and one.row.state in listing.ACTIVE:
+        return ""
+    pairs = [(field, str(shown)) for field in USAGE if (shown := accounting.shown(one.records[-1], field)) != ""]
+    return "used by the last one:\n" + _indented(text.columns(pairs))
+
+
+def _noted(one: Details) -> str:
+    lines = [" ".join(filter(None, (accounting.show(MOMENT, accounting.number(line, "t")),
+                                    accounting.string(line, "e"), _by(line)))) for line in one.notes]
+    return "notes:\n" + _indented("".join(text.escape(line) + "\n" for line in lines)) if lines else ""
+
+
+def _by(line: dict) -> str:
+    who, why = accounting.string(line, "who"), accounting.string(line, "why") or listing.how(line)
+    return (f"by {who}" if who else "") + (f": {why}" if why else "")
+
+
+def _indented(lines: str) -> str:
+    return "".join(f"  {line}\n" for line in lines.splitlines())
