@@ -40,6 +40,7 @@ COMMANDS = {
     "recover-stranded": ("recover_stranded", "recover_stranded"),
     "fetch": ("fetch", None),
     "check": ("check", None),
+    "doctor": ("doctor", None),
     "history": ("history", None),
     "clean": ("clean", None),
     "drain": ("drain", None),

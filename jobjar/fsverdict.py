@@ -75,10 +75,16 @@ def _numbers(facts: dict) -> list[Remark]:
 def _clocks(facts: dict) -> list[Remark]:
     # Without a partner the node has no name here.
     clocks = facts["together"]["clocks"] if facts.get("together") else {"this node": facts["clock"]}
-    return [Remark(WEAK, "clock", f"the clock of {node} is {_seconds(abs(ahead))}"
-                                  f" {'ahead of' if ahead > 0 else 'behind'} the file server's: set it (NTP). The order"
-                                  " of jobs submitted there and the ages that are shown depend on it, nothing else")
-            for node, ahead in clocks.items() if abs(ahead) > CLOCK]
+    return [remark for node, ahead in clocks.items() if (remark := clock(node, ahead))]
+
+
+def clock(node: str, ahead: float) -> Remark | None:
+    """What there is to say of a node whose clock is so many seconds ahead of the file server's."""
+    if abs(ahead) <= CLOCK:
+        return None
+    return Remark(WEAK, "clock", f"the clock of {node} is {_seconds(abs(ahead))}"
+                                 f" {'ahead of' if ahead > 0 else 'behind'} the file server's: set it (NTP). The order"
+                                 " of jobs submitted there and the ages that are shown depend on it, nothing else")
 
 
 def _races(together: dict) -> list[Remark]:
