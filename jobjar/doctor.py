@@ -180,7 +180,7 @@ def _cron() -> Iterator[Verdict]:
                                                                      " are")):
         if program in missing:
             yield Verdict(WARNING, "cron", f"no line of your crontab runs {program}, so {what}",
-                          f"edit {os.path.join(top or 'the distribution', 'crontabs', file)}, and install it as it says")
+                          f"edit {os.path.join(top or 'the distribution', 'crontabs', file)} and install it as it says")
     if len(missing) < 2:
         yield Verdict(OK, "cron", "a daemon runs and has work from you") if cron.is_running() else \
             Verdict(WRONG, "cron", "no cron daemon is seen here, so your crontab has no effect", "start it")
