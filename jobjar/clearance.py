@@ -8,8 +8,8 @@ import os
 from collections import namedtuple
 from collections.abc import Iterator
 
-from jobjar import accounting, archive, claiming, fslook, fsops, journal, layout, node, notes, registration
-from jobjar import reservation, staging, store
+from jobjar import accounting, archive, claiming, drafts, fslook, fsops, journal, layout, node, notes
+from jobjar import registration, reservation, staging, store
 from jobjar.accounting import Record
 from jobjar.errors import UsageError
 from jobjar.fslook import DIRECTORY, FILE, Entry
@@ -130,8 +130,10 @@ def sweep_store(jar: Jar, now: float) -> int:
     for _ in range(2):
         # RACE: a job that moves while it is looked for is found in the second round, or nothing is removed this time.
         seen = Inventory(jar)
-        drafts = [os.path.join(jar.limbo, entry.name) for entry in seen.limbo if entry.kind == FILE]
-        for path in (*drafts, *(jar.path(job.place) for job in seen.jobs())):
+        written = [os.path.join(jar.limbo, entry.name) for entry in seen.limbo if entry.kind == FILE]
+        # Of an array that was cut short more tasks may come.
+        written += map(drafts.file, drafts.unfinished(jar))
+        for path in (*written, *(jar.path(job.place) for job in seen.jobs())):
             asked = _staged(jar, path)
             (unasked.add if asked is None else unasked.discard)(os.path.basename(path))
             wanted |= asked or set()

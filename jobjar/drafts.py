@@ -140,6 +140,14 @@ def take_over(jar: Jar, me: Identity, draft: Draft) -> Draft | None:
     return mine if is_mine else None
 
 
+def withdraw(jar: Jar, me: Identity, array: str) -> bool:
+    """Let no further task of the array appear, which is being submitted or was cut short; False when it is neither."""
+    mine = [take_over(jar, me, draft) for draft in unfinished(jar) if jobname.split(draft.name)[0] == array]
+    for draft in filter(None, mine):
+        drop(draft)
+    return any(mine)
+
+
 def greatest(jar: Jar, array: str) -> int:
     """The greatest index of the array's tasks that are or were in the jar, -1 for none; nobody may be adding any."""
     # A task moves on, and sometimes back, while the directories are listed; what was claimed is in a journal before.

@@ -3,14 +3,15 @@
 import errno
 import os
 import signal
+import time
 from collections import Counter
 
 import pytest
 from support import jars, nodes, processes, programs, workers
 
 import jobjar
-from jobjar import (arrays, drafts, entries, expansion, fslook, fsops, inspection, jobname, leavings, moves, node,
-                    reservation)
+from jobjar import (arrays, clearance, cli, drafts, entries, expansion, fslook, fsops, inspection, jobname, leavings,
+                    moves, node, reservation, store)
 from jobjar.errors import JobJarError, TryAgain
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
@@ -340,3 +341,39 @@ def test_arrays_are_submitted_one_by_one(jar, home):
     with pytest.raises(jobjar.UsageError, match="by itself"):
         jobjar.submit_jobs(["true", {"command": "true", "array": "1-3"}])
     assert not os.listdir(jar.unclaimed) and fslook.names(jar.limbo) == []
+
+
+# Cancelling.
+
+def _cut_at(jar, monkeypatch, count):
+    """An array of nine of which only so many tasks were submitted; its id."""
+    with monkeypatch.context() as patch:
+        _failing_after(patch, count, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            submit(jar, array="1-9")
+    return jobname.array_task(os.listdir(jar.unclaimed)[0])[0]
+
+
+def test_cancelling_an_array_that_was_cut_short_lets_the_rest_of_it_never_come(jar, monkeypatch, capsys):
+    array = _cut_at(jar, monkeypatch, 3)
+    assert cli.main("jobjar", ["cancel", "--home", jar.home, array]) == 0
+    assert "not submitted yet" in capsys.readouterr().out
+    assert len(os.listdir(jar.failed)) == 3 and not os.listdir(jar.limbo)
+    assert submit(jar, array="1-9") != array
+
+
+def test_it_can_be_cancelled_when_all_that_there_is_of_it_has_ended(jar, monkeypatch, capsys):
+    array = _cut_at(jar, monkeypatch, 3)
+    workers.drain(jar)
+    assert cli.main("jobjar", ["cancel", "--home", jar.home, array]) == 0
+    assert capsys.readouterr().err == "" and not os.listdir(jar.limbo) and len(os.listdir(jar.completed)) == 3
+
+
+def test_what_the_rest_of_an_array_that_was_cut_short_needs_stays_in_the_store(jar):
+    digest = store.put_bytes(jar, b"[]")
+    os.utime(store.path_of(jar, digest), (0, 0))
+    data = f"#!/bin/sh\n#JJ --staged={digest}\n".encode()
+    draft = drafts.make(jar, ME, "20261121-101500-me-000001000.0", "unclaimed", data, 0o700)
+    assert clearance.sweep_store(jar, time.time()) == 0
+    drafts.drop(draft)
+    assert clearance.sweep_store(jar, time.time()) == 1

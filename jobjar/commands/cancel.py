@@ -1,6 +1,7 @@
 """`jobjar cancel`: end jobs that run, and keep those that wait from running."""
 
-from jobjar import cancelling, changing, layout, parameters
+from jobjar import cancelling, changing, drafts, layout, node, parameters, selection, text
+from jobjar.errors import NoSuchJob
 
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
@@ -23,7 +24,23 @@ def add_options(parser: "Parser") -> None:
 def run(options: "Options", settings: "Settings") -> int:
     """Print a line for each job; the exit status is 1 when it could not be done to all. NoSuchJob: there is none."""
     jar = layout.open_jar(settings.home, settings.worker_home)
-    places = changing.find(jar, options.jobs, changing.UNFINISHED)
+    places = changing.find(jar, _withdraw(jar, settings.node, options.jobs), changing.UNFINISHED)
     change = changing.printing(jar, settings.node)
     cancelling.cancel(change, places, options.reason, settings.order_time)
     return 1 if change.left else 0
+
+
+def _withdraw(jar: layout.Jar, node_name: str, words: list[str]) -> list[str]:
+    """Let nothing more come of arrays whose submission was cut short; the words that mean jobs besides."""
+    me = node.myself(node_name)
+    withdrawn = [word for word in words if drafts.withdraw(jar, me, word)]
+    for word in withdrawn:
+        print(f"{text.escape(word)}: those of its tasks that were not submitted yet will not be")
+    return [word for word in words if word not in withdrawn or _has_tasks(jar, word)]
+
+
+def _has_tasks(jar: layout.Jar, array: str) -> bool:
+    try:
+        return bool(selection.jobs(jar, [array], changing.UNFINISHED))
+    except NoSuchJob:
+        return False
