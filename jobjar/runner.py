@@ -11,7 +11,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable
 
-from jobjar import blame, fsops, jobenv, launch, process, resync, staging, terms
+from jobjar import blame, fsops, jobenv, launch, process, resync, spool, staging, terms
 from jobjar.capture import Capture
 from jobjar.directives import Request
 from jobjar.ending import QUIT, Ending
@@ -72,6 +72,9 @@ class Runner:
             return Outcome(blame.of_node(error), why=f"its files could not be laid out: {error}")
         except JobJarError as error:
             return Outcome(blame.REFUSED, why=str(error))
+        if "output" in request:
+            # Whoever was to print it may have gone long ago.
+            request = spool.outlived(self.jar, request)
         path = self.jar.path(place)
         environment = jobenv.environment(self.jar, self._base, place, attempt, tries)
         try:

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from jobjar import fslook, journal, node, notes, preparation, states, submission, text
+from jobjar import fslook, journal, node, notes, preparation, states, submission, text, waits
 from jobjar.awaiting import resync_after
 from jobjar.config import Settings
 from jobjar.directives import Request
@@ -89,9 +89,9 @@ class _Client:
         self._give_up_at = float("inf")
         self._is_mute = False
         self._attempts = 0
-        self._begun = self._seen = time.monotonic()
-        self._look_at_workers_at = self._begun + LOOK_AT_WORKERS
-        self._look_all_at = self._begun
+        # When the job was seen last, and its spool was last written to or closed by it.
+        self._seen = self._stirred = self._look_all_at = time.monotonic()
+        self._look_at_workers_at = float("inf")
 
     def submit(self, data: bytes, wishes: Request) -> int | None:
         """Submit the job; the exit status when that was interrupted, else None."""
@@ -110,8 +110,8 @@ class _Client:
         self.may_remove = False
         self._job = Job(self.jar, submission.submit(self.jar, request))
         self.spool.note(self._job.id)
-        self._begun = self._seen = time.monotonic()
-        self._look_at_workers_at = self._begun + LOOK_AT_WORKERS
+        self._seen = self._stirred = time.monotonic()
+        self._look_at_workers_at = self._seen + LOOK_AT_WORKERS
         return None
 
     def follow(self) -> int:
@@ -120,7 +120,9 @@ class _Client:
         while True:
             # Armed before the looks, so that nothing can slip in between.
             self._alarm.arm(self.spool.path, written=True)
-            self._alarm.arm(self.jar.completed, self.jar.failed)
+            if time.monotonic() < self._stirred + LOOK_ALL:
+                # A job that ends closes its files. Nobody else's end is to wake all that wait.
+                self._alarm.arm(self.jar.completed, self.jar.failed)
             has_ended = self._has_ended()
             moved = self._print(has_ended)
             if has_ended and not moved:
@@ -137,7 +139,8 @@ class _Client:
     def _sleep(self, seconds: float) -> None:
         try:
             with self._interrupts.allowed():
-                self._alarm.sleep(seconds)
+                if self.spool.path in self._alarm.sleep(seconds):
+                    self._stirred = time.monotonic()
         except Interrupted:
             pass
 
@@ -183,10 +186,19 @@ class _Client:
     def _look_around(self) -> None:
         """See to it that somebody is there to take the job."""
         now = time.monotonic()
-        if now >= self._look_at_workers_at and self._status is None:
-            self._look_at_workers_at = now + LOOK_AGAIN
-            if _is_file(self.jar, states.UNCLAIMED, self._job.name, self._job.category):
-                self._see_to_a_worker()
+        if now < self._look_at_workers_at or self._status is not None:
+            return
+        self._look_at_workers_at = now + LOOK_AGAIN
+        place = self._job.place
+        if place is not None and place.state == states.WAITING:
+            # Idle workers see to it that its time comes.
+            wait = waits.read(self.jar.path(place))
+            left = max(waits.until(self.jar, place), wait.begin if wait else 0.0) - time.time()
+            if left > 0:
+                self._look_at_workers_at = now + min(LOOK_AGAIN, left)
+                return
+        if place is not None and place.state in (states.WAITING, states.UNCLAIMED):
+            self._see_to_a_worker()
 
     def _tell_attempts(self) -> None:
         begun = {line.get("a") for line in notes.read(self.jar, self._job.name)

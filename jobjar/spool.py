@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable
 
 from jobjar import fslook, fsops, layout, mounts, node, registration, resync
+from jobjar.directives import Request
 from jobjar.errors import NO_ROOM, TryAgain
 from jobjar.layout import Jar
 from jobjar.node import Identity
@@ -89,6 +90,19 @@ def job_of(path: str) -> str | None:
             return os.fsdecode(file.read(4096)).strip() or None
     except OSError:
         return None
+
+
+def outlived(jar: Jar, request: Request) -> Request:
+    """The request without the files of a spool that is gone: then it prints to logs/, as any job.
+
+    What it was to read stays in the request: without it the job would do something else.
+    """
+    top = os.path.join(jar.limbo, layout.RUN)
+    paths = [str(request.get(key, "")).replace("%%", "%") for key in ("output", "error")]
+    if not all(path.startswith(top) for path in paths) \
+            or fslook.is_there(jar.limbo, os.path.basename(os.path.dirname(paths[0]))):
+        return request
+    return {key: value for key, value in request.items() if key not in ("output", "error")}
 
 
 def keep(jar: Jar, path: str, name: str) -> None:

@@ -12,7 +12,8 @@ import signal
 import struct
 from collections.abc import Iterable
 
-_MODIFY, _ATTRIB, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x4, 0x40, 0x80, 0x100, 0x200
+_MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
+_MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
 _DELETE_SELF, _MOVE_SELF, _IGNORED, _ONLYDIR, _ONESHOT = 0x400, 0x800, 0x8000, 0x01000000, 0x80000000
 _CLOEXEC, _NONBLOCK = 0o2000000, 0o4000
 _HEAD = struct.Struct("iIII")
@@ -34,9 +35,10 @@ class Watch:
     def once(self, directory: str, written: bool = False) -> str:
         """Report the next thing that appears in `directory`; when it is not there, in the nearest above it that is.
 
-        `written`: also when something is written to a file in it. Returns the directory that will report.
+        `written`: also when something is written to a file in it, or a writer closes one. Returns the directory that
+        will report.
         """
-        mask = _ATTRIB | _MOVED_TO | _CREATE | _ONESHOT | (_MODIFY if written else 0)
+        mask = _ATTRIB | _MOVED_TO | _CREATE | _ONESHOT | (_MODIFY | _CLOSE_WRITE if written else 0)
         nearest, before = self._arm_nearest(directory, mask), None
         # RACE: what was not there may have come before the watch above it; only a second try can tell.
         while nearest not in (directory, before):
@@ -111,10 +113,10 @@ class Alarm:
         for directory in directories:
             self._watch.once(directory, written)
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep for at most `seconds`."""
+    def sleep(self, seconds: float) -> set[str]:
+        """Sleep for at most `seconds`; the directories in which something has happened."""
         self._poll.poll(max(0, round(seconds * 1000 + 0.5)))
-        self._watch.read()
+        return self._watch.read()
 
 
 class Bell:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 from jobjar import layout, selection, text
 from jobjar.cli import OutputError
@@ -55,6 +56,8 @@ def follow(followers: list[Follower], printer: "Printer") -> None:
         if not followers:
             return
         pause = SHORTEST if moved else min(pause * 1.5, LONGEST)
+        # Where others print and end one after the other, each of them would wake this one.
+        time.sleep(SHORTEST)
         alarm.sleep(pause)
 
 

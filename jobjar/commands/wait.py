@@ -39,8 +39,10 @@ def run(options: "Options", settings: "Settings") -> int:
     jar = layout.open_jar(settings.home, settings.worker_home)
     awaited = Awaited(jar, [Job(jar, place) for place in selection.jobs(jar, options.jobs)])
     progress = Progress(awaited)
-    is_over = awaited.wait(options.timeout, options.any, progress.tell)
-    progress.clear()
+    try:
+        is_over = awaited.wait(options.timeout, options.any, progress.tell)
+    finally:
+        progress.clear()
     awaited.explain()
     awaiting.resync_after([ended.job for ended in awaited.ended])
     if not is_over:

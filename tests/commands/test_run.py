@@ -5,12 +5,11 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from support import jars, nodes, processes, programs, workers
 
-from jobjar import running, standby
+from jobjar import running, watch
 from jobjar.errors import UsageError
 
 
@@ -221,6 +220,25 @@ def test_without_a_worker_one_is_started_that_ends_when_idle(jar, monkeypatch):
         nodes.end_all()
 
 
+def test_a_job_that_begins_later_gets_a_worker_when_its_time_has_come(jar):
+    process = start("--begin=now+1s", "echo late")
+    processes.until(lambda: os.listdir(jar.waiting), "the submission")
+    try:
+        status, out, err = finish(process)
+        assert (status, out) == (0, b"late\n") and b"has been started" in err
+    finally:
+        nodes.end_all()
+
+
+def test_no_worker_is_started_for_a_job_before_its_time(jar):
+    process = start("--begin=now+1h", "true")
+    processes.until(lambda: os.listdir(jar.waiting), "the submission")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(3 * running.LOOK_AT_WORKERS)
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == 143 and os.listdir(jar.workers) == []
+
+
 @pytest.mark.parametrize("marker, said", [("STOP_ALL", "STOP_ALL is there"), ("PAUSE_ALL", "PAUSE_ALL is there"),
                                           ("DRAIN.rain", "node rain is drained")])
 def test_where_no_worker_is_wanted_it_says_so_and_cancels_the_job(jar, marker, said):
@@ -288,15 +306,37 @@ def test_a_job_that_somebody_removes_is_given_up(jar, monkeypatch):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
 
 
+def test_a_job_that_is_retried_when_nobody_prints_it_any_more_has_a_log(jar, worker):
+    assert run("echo hello; exit 2")[:2] == (2, b"hello\n")
+    name = os.path.basename(only_job(jar))
+    assert programs.run("jobjar", "retry", name)[0] == 0
+    processes.until(lambda: len(worker.ends()) == 2 and os.listdir(jar.completed), "the second run")
+    assert jars.read(jar.log(name)) == "hello\n" and spools(jar) == []
+
+
+def test_a_job_that_is_retried_without_its_input_is_refused(jar, worker):
+    assert run("cat; exit 2", given=b"there")[:2] == (2, b"there")
+    name = os.path.basename(only_job(jar))
+    assert programs.run("jobjar", "retry", name)[0] == 0
+    processes.until(lambda: os.path.isfile(f"{jar.failed}/{name}") and not os.path.islink(f"{jar.failed}/{name}"),
+                    "the refusal")
+    assert "--input=" in worker.log()
+
+
 def test_words_are_quoted_as_the_shell_reads_them():
     assert running.script(["echo", "a b", "plain-1.0", "it's"]) == b"#!/bin/sh\necho 'a b' plain-1.0 'it'\\''s'\n"
     with pytest.raises(UsageError, match="empty"):
         running.script([])
 
 
-def test_it_starts_quickly_enough_to_be_typed(jar, worker):
-    """No time is asserted: that it waits for no clock is seen by the number of looks."""
-    assert standby.IDLE_EXIT > 5
-    begin = time.monotonic()
-    assert run("true")[0] == 0
-    assert time.monotonic() - begin < processes.PATIENCE
+def test_with_a_worker_at_hand_no_clock_is_waited_for(jar, worker, monkeypatch):
+    """It is quick because it is woken: with looks that are a minute apart it ends all the same."""
+    if watch.Watch().handle is None:
+        pytest.skip("this kernel or this user has no inotify to spare")
+    for name in ("SHORTEST", "LONGEST"):
+        monkeypatch.setattr(running, name, 60.0)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(running.run(jar, workers.settings(jar), ["sleep 1.2; exit 9"], {}))
+    status = processes.until(lambda: os.waitpid(pid, os.WNOHANG)[1], "its end", 10)
+    assert os.waitstatus_to_exitcode(status) == 9
