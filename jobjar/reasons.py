@@ -8,7 +8,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from functools import cached_property
 
-from jobjar import claiming, fslook, jobname, layout, notes, staff, waits
+from jobjar import claiming, fails, fslook, jobname, layout, notes, staff, waits
 from jobjar.census import Census
 from jobjar.layout import Jar, Place
 from jobjar.staff import Worker
@@ -120,6 +120,10 @@ def _held(facts: Facts, place: Place) -> Reason | None:
         return None
     line = held_by(facts, place)
     why, who = line.get("why"), line.get("who")
+    task = jobname.array_task(place.name)
+    if not line and task and task[0] in facts.noted:
+        # One note says it of all tasks.
+        why = fails.why_held(facts.jar, place.name)
     return Reason("JobHeldUser", why if isinstance(why, str) and why else f"by {who}" if isinstance(who, str) else "")
 
 

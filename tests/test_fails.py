@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from jobjar import fails, layout, notes, node, reservation
+from jobjar import census, fails, layout, node, notes, reasons, reservation
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
 from support import faults, invariants, jars, workers
@@ -108,6 +108,17 @@ def test_a_worker_holds_the_rest_of_an_array_that_fails(jar):
     worker = workers.drain(jar, idle_exit=0.3, JJ_PAUSE_TIME="60")
     assert len(worker.ends()) == 3 and len(os.listdir(jar.failed)) == 3
     assert indices(jar, "held") == list(range(4, 21)) and os.listdir(jar.waiting) == os.listdir(jar.unclaimed) == []
+
+
+def test_it_is_said_of_each_task_why_it_is_held(jar):
+    fill(jar)
+    fail(jar, 1)
+    fail(jar, 2)
+    enforce(jar)
+    me = node.myself(workers.NODE)
+    facts = reasons.Facts(jar, census.look(jar, me))
+    said = [reasons.of(facts, place) for place in census.queued(jar, "held")]
+    assert len(said) == 6 and all(one.word == "JobHeldUser" and "--max-fails=2" in one.says for one in said)
 
 
 def test_tasks_that_are_repeated_have_not_failed_yet(jar):
