@@ -132,8 +132,8 @@ class Awaited:
         there += census.claimed(jar)
         names = {place.name for place in there}
         strays = {selection.stem(name): job for name, job in self._pending.items() if name not in names}
+        self._missed = {id: since for id, since in self._missed.items() if selection.stem(id) in strays}
         if not strays:
-            self._missed.clear()
             return
         there += [Place(state, None, entry.name) for state in (states.COMPLETED, states.FAILED)
                   for entry in fslook.entries(jar.directory(state), []) if fslook.is_file_entry(entry)]
@@ -147,7 +147,6 @@ class Awaited:
 
     def _rename(self, job: Job, place: Place) -> None:
         """Go on with a job under its new name; the listings are to be looked at for it once more."""
-        self._missed.pop(job.id, None)
         self._pending.pop(job.name, None)
         self._pending[place.name] = Job(self.jar, place)
         self._stamps = None

@@ -6,6 +6,11 @@ import signal
 import pytest
 from support import jars, nodes, processes, programs, workers
 
+from jobjar import following
+from jobjar.following import Follower
+from jobjar.job import Job
+from jobjar.layout import Place
+
 
 def log(jar, *words, **more):
     return programs.run("jobjar", "log", "--home", jar.home, *words, **more)
@@ -73,6 +78,30 @@ def test_following_does_not_take_the_next_jobs_output_for_its_own(jar, follow):
     process = follow(first)
     workers.drain(jar)
     assert processes.finish(process) == (0, "first\nmore\n", "")
+
+
+def test_a_worker_that_goes_on_to_another_job_at_that_moment_is_noticed(jar, monkeypatch):
+    name = workers.submit(jar, "true").name
+    claims = jars.worker(jar, "rain.7")
+    os.rename(f"{jar.unclaimed}/{name}", f"{claims}/{name}")
+    jars.write(f"{jar.worker('rain.7')}/output", "mine")
+    opened = following.open_to_read
+
+    def opening(path):
+        if path.endswith("/output"):
+            monkeypatch.undo()
+            os.rename(path, jar.log(name))
+            os.rename(f"{claims}/{name}", f"{jar.completed}/{name}")
+            jars.write(path, "another's")
+        return opened(path)
+
+    monkeypatch.setattr(following, "open_to_read", opening)
+    follower = Follower(jar, Job(jar, Place("claims", None, name, claims)))
+    inner, outer = os.pipe()
+    follower.copy(outer)
+    os.close(outer)
+    with open(inner, "rb") as file:
+        assert file.read() == b"mine" and follower.has_ended
 
 
 def test_two_jobs_are_followed_at_once(jar, follow):

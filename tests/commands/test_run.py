@@ -9,7 +9,7 @@ import sys
 import pytest
 from support import jars, nodes, processes, programs, workers
 
-from jobjar import running, watch
+from jobjar import running, streaming, watch
 from jobjar.errors import UsageError
 
 
@@ -122,6 +122,15 @@ def test_not_a_byte_is_lost_or_doubled(jar, worker, tmp_path, how):
     with open(tmp_path / "out", "ab" if "appending" in how else "wb") as file:
         assert run(line, stdout=file) == (0, None, errors)
     assert (tmp_path / "out").read_bytes() == expected
+
+
+def test_a_reader_that_begins_late_gets_all_of_it(jar, worker):
+    process = start("seq 4000000")
+    processes.until(lambda: os.listdir(jar.completed), "the end of the job, whose output nobody reads")
+    status, out, err = finish(process)
+    # More than is printed in one turn after the end.
+    assert len(out) > 3 * streaming.TURN and (status, err) == (0, b"")
+    assert out.count(b"\n") == 4000000 and out.endswith(b"\n4000000\n")
 
 
 def test_without_inotify_it_is_the_same(jar):
@@ -246,6 +255,15 @@ def test_where_no_worker_is_wanted_it_says_so_and_cancels_the_job(jar, marker, s
     status, out, err = run("true")
     assert (status, out) == (75, b"") and said.encode() in err and err.count(b"\n") == 1
     assert os.path.dirname(only_job(jar)) == jar.failed and spools(jar) == []
+
+
+def test_a_worker_that_does_not_read_its_category_cannot_take_it(jar):
+    site = nodes.Site(jar)
+    with workers.working(jar, "OTHER"):
+        assert b"has been started" in run("-c", "RARE", "true")[2]
+        assert run("-c", "OTHER", "true") == (0, b"", b"")
+        assert site.run("stop_worker", "all")[0] == 0
+        processes.until(lambda: not site.living(), "the end of both workers")
 
 
 def test_a_paused_worker_cannot_take_it(jar):

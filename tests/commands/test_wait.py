@@ -150,6 +150,25 @@ def test_a_job_that_comes_back_is_not_given_up(jar, awaited, monkeypatch):
     assert awaited.wait(5)
 
 
+def test_one_that_was_missed_and_came_back_is_missed_anew_while_another_is_away(jar, monkeypatch):
+    monkeypatch.setattr(awaiting, "RELOCATE", 0.0)
+    monkeypatch.setattr(awaiting, "RELOCATE_AT_LAST", 0.0)
+    monkeypatch.setattr(awaiting, "LOST_AFTER", 1.0)
+    places = [workers.submit(jar, "true") for _ in range(awaiting.FEW + 2)]
+    awaited = Awaited(jar, [Job(jar, place) for place in places])
+    first, second = (f"{jar.unclaimed}/{place.name}" for place in places[:2])
+    clock = time.monotonic()
+    for passed, here, away in ((0.0, None, first), (0.6, first, second), (1.2, None, first), (1.3, second, None)):
+        if here:
+            os.rename(jar.home + "/" + os.path.basename(here), here)
+        if away:
+            os.rename(away, jar.home + "/" + os.path.basename(away))
+        # As the looks would be that many seconds later.
+        awaited._look(clock + passed)
+    with pytest.raises(NoSuchJob, match=places[0].name.rpartition(".")[0]):
+        awaited._look(clock + 2.3)
+
+
 def test_many_jobs_cost_no_lookup_each_and_no_listing_while_nothing_happens(jar, monkeypatch):
     places = [workers.submit(jar, "true") for _ in range(50)]
     awaited = Awaited(jar, [Job(jar, place) for place in places])
