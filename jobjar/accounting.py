@@ -221,16 +221,23 @@ def is_bad(record: Record) -> bool:
     return record.get("state") != "COMPLETED"
 
 
-def totals(records: Iterable[Record], field: str) -> dict[str, Sum]:
-    """For each value of `field` (user, category): what the records with it come to. None counts as "-"."""
-    key, sums = {"user": "user", "category": "c"}[field], {}
+def totals(records: Iterable[Record]) -> tuple[dict[str, Sum], dict[str, Sum], Sum]:
+    """What the records come to: for each user, for each category, and all together. None counts as "-"."""
+    users: dict[str, list] = {}
+    categories: dict[str, list] = {}
+    everything = [0] * len(Sum._fields)
     for record in records:
-        found = record.get(key)
-        sums.setdefault(found if isinstance(found, str) else "-", []).append(record)
-    return {which: total(sums[which]) for which in sorted(sums)}
+        found = 1, is_bad(record), elapsed(record) or 0, used(record) or 0, waited(record) or 0
+        for sums, key in ((users, "user"), (categories, "c")):
+            which = record.get(key)
+            sums.setdefault(which if isinstance(which, str) else "-", []).append(found)
+        everything = [a + b for a, b in zip(everything, found)]
+    return _added(users), _added(categories), _rounded(everything)
 
 
-def total(records: list[Record]) -> Sum:
-    """What the records come to."""
-    return Sum(len(records), sum(map(is_bad, records)), *(round(sum(of(record) or 0 for record in records), 3)
-                                                          for of in (elapsed, used, waited)))
+def _added(sums: dict[str, list]) -> dict[str, Sum]:
+    return {which: _rounded(map(sum, zip(*sums[which]))) for which in sorted(sums)}
+
+
+def _rounded(numbers: Iterable[float]) -> Sum:
+    return Sum(*(round(number, 3) for number in numbers))

@@ -17,21 +17,23 @@ _SUMS = {"jobs": None, "failed": None, "elapsed": SECONDS, "totalcpu": SECONDS, 
 def table(jar: Jar, records: list[Record], columns: Iterable[str]) -> str:
     """A line for each record, under headings; a column that is empty everywhere is left out."""
     fields = list(columns)
-    rows = [tuple(accounting.shown(_complete(jar, record, fields), field) for field in fields) for record in records]
+    rows = [tuple(accounting.shown(record, field) for field in fields) for record in _completed(jar, records, fields)]
     return text.table(rows, tuple(field.upper() for field in fields)) if rows else ""
 
 
 def lines(jar: Jar, records: list[Record], pattern: str) -> Iterator[str]:
     """A text for each record, as the %field pattern says."""
     make = formats.compiled(pattern)
-    return (make(_complete(jar, record, pattern)) for record in records)
+    return map(make, _completed(jar, records, pattern))
 
 
-def _complete(jar: Jar, record: Record, asked: object) -> Record:
-    # Most files are not opened for nothing.
-    if "command" in asked:
-        history.command(jar, record)
-    return record
+def _completed(jar: Jar, records: Iterable[Record], asked: Iterable[str]) -> Iterator[Record]:
+    """The records with their commands, if these are among what is asked for: else no file is opened."""
+    has_command = "command" in asked
+    for record in records:
+        if has_command:
+            history.command(jar, record)
+        yield record
 
 
 def document(jar: Jar, records: list[Record], columns: Iterable[str] | None) -> Iterator[str]:
@@ -39,8 +41,9 @@ def document(jar: Jar, records: list[Record], columns: Iterable[str] | None) -> 
     fields = list(columns or FIELDS)
     yield f'{{"home": {json.dumps(jar.home)}, "records": ['
     mark = "\n "
-    for record in records:
-        yield mark + json.dumps({field: accounting.value(_complete(jar, record, fields), field) for field in fields})
+    getters = [(field, FIELDS[field].of) for field in fields]
+    for record in _completed(jar, records, fields):
+        yield mark + json.dumps({field: of(record) for field, of in getters})
         mark = ",\n "
     yield "]}\n"
 
@@ -49,8 +52,7 @@ def comma_separated(jar: Jar, records: list[Record], columns: Iterable[str] | No
     """A heading and a line for each record; the times are UTC as 2026-12-24T18:00:00Z, all else as in JSON."""
     fields = list(columns or FIELDS)
     yield _row(fields)
-    for record in records:
-        _complete(jar, record, fields)
+    for record in _completed(jar, records, fields):
         yield _row([_cell(field, accounting.value(record, field)) for field in fields])
 
 
@@ -74,11 +76,12 @@ def _row(cells: list[object]) -> str:
 
 def sums_table(records: list[Record]) -> str:
     """What the records come to, for each user and for each category."""
+    users, categories, everything = accounting.totals(records)
+    last = ("all", *_shown(everything))
     parts = []
-    for field in ("user", "category"):
-        rows = [(which, *_shown(found)) for which, found in accounting.totals(records, field).items()]
-        last = ("all", *_shown(accounting.total(records)))
-        parts.append(text.columns([(field.upper(), *map(str.upper, _SUMS)), *rows, last]))
+    for heading, sums in (("USER", users), ("CATEGORY", categories)):
+        rows = [(which, *_shown(found)) for which, found in sums.items()]
+        parts.append(text.columns([(heading, *map(str.upper, _SUMS)), *rows, last]))
     return "\n".join(parts)
 
 
@@ -89,14 +92,15 @@ def _shown(found: Sum) -> list[object]:
 
 def sums_document(jar: Jar, records: list[Record]) -> str:
     """As `sums_table`, for JSON."""
-    return json.dumps({"home": jar.home, **{field: {which: found._asdict() for which, found
-                                                    in accounting.totals(records, field).items()}
-                                            for field in ("user", "category")},
-                       "all": accounting.total(records)._asdict()}, indent=1) + "\n"
+    users, categories, everything = accounting.totals(records)
+    return json.dumps({"home": jar.home, "user": {which: found._asdict() for which, found in users.items()},
+                       "category": {which: found._asdict() for which, found in categories.items()},
+                       "all": everything._asdict()}, indent=1) + "\n"
 
 
 def sums_comma_separated(records: list[Record]) -> str:
     """As `sums_table`, as CSV."""
-    rows = [[field, _cell("user", which), *found] for field in ("user", "category")
-            for which, found in accounting.totals(records, field).items()]
-    return "".join(map(_row, [["of", "which", *_SUMS], *rows, ["all", "", *accounting.total(records)]]))
+    users, categories, everything = accounting.totals(records)
+    rows = [[of, _cell("user", which), *found] for of, sums in (("user", users), ("category", categories))
+            for which, found in sums.items()]
+    return "".join(map(_row, [["of", "which", *_SUMS], *rows, ["all", "", *everything]]))

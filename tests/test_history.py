@@ -300,7 +300,7 @@ def test_the_records_of_many_jobs_take_less_than_twice_the_time_of_parsing_them(
         for name, question in wanted.items():
             began = time.perf_counter()
             found = history.records(jar, question)
-            accounting.totals(found, "user")
+            accounting.totals(found)
             ratios[name].append((time.perf_counter() - began) / parsing)
             assert len(found) == {"all": LINES, "user": LINES // 4, "newest": 10}[name]
         assert len(parsed) == 2 * LINES
@@ -308,3 +308,16 @@ def test_the_records_of_many_jobs_take_less_than_twice_the_time_of_parsing_them(
     print("records and their totals, against json.loads of the same lines:",
           {name: round(statistics.median(found), 2) for name, found in ratios.items()})
     assert best["all"] < 2 and best["user"] < 1 and best["newest"] < 0.5
+
+
+def test_an_attempt_that_was_repeated_and_the_request_are_told_of_a_real_job(jar):
+    env = processes.environment(JJ_HOME=jar.home, JJ_NODE="rain")
+    # It fails the first time.
+    programs.run("submit_job", "--retries=1", "--tag=again", "test $JJ_ATTEMPT -gt 1", env=env)
+    workers.drain(jar)
+    (last,) = json.loads(run(jar, "--json"))["records"]
+    first, second = json.loads(run(jar, "--json", "--attempts"))["records"]
+    assert second == last and (first["exitcode"], second["exitcode"]) == ("1:0", "0:0")
+    assert (first["tries"], second["tries"]) == (1, 2) and first["attempt"] != second["attempt"]
+    assert first["totalcpu"] is not None and first["why"] and first["elapsed"] is not None
+    assert "--retries=1" in second["request"] and second["tag"] == "again" and "env" not in second["request"]
