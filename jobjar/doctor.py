@@ -112,8 +112,7 @@ def _clock(jar: Jar, settings: Settings, me: Identity) -> Iterator[Verdict]:
     before = time.time()
     then = registration.server_now(jar)
     ahead = (before + time.time()) / 2 - then
-    # Some servers count whole seconds.
-    remark = fsverdict.clock(settings.node, ahead) if abs(ahead) > 1 + fsverdict.CLOCK else None
+    remark = fsverdict.clock(settings.node, ahead)
     yield _split(WARNING, "clock", remark.text) if remark else Verdict(OK, "clock", "as the file server's")
 
 

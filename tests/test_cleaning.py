@@ -230,6 +230,14 @@ def test_a_worker_that_may_own_jobs_or_lives_or_left_lately_keeps_its_directory(
     assert clearance.left(jar, ME, 60.0, time.time()).workers == [worker.name]
 
 
+def test_a_process_that_lives_is_about_to_say_its_last_words_and_keeps_its_directory(jar):
+    journal(jar, node.owner(ME), end(1))
+    jars.write(os.path.join(jar.worker(node.owner(ME)), "worker.json"),
+               json.dumps({**ME._asdict(), "nonce": node.nonce(ME), "uid": os.geteuid()}))
+    age(jar, node.owner(ME))
+    assert clearance.left(jar, ME, 60.0, time.time()).workers == []
+
+
 @pytest.mark.parametrize("name, text", [("output.abc-1", "half"), ("scratch.left-7", "x"), ("output", "x"), ("mine", "x")])
 def test_what_a_person_may_need_keeps_a_workers_directory_and_is_told(jar, name, text):
     journal(jar, "rain.77", end(1))
