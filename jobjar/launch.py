@@ -89,7 +89,7 @@ def _steps(words: list[str], environment: dict[str, str], terms: Terms, output: 
     if terms.output is not None:
         # Both streams, in their order, unless the other has a file of its own.
         yield "output", terms.output, lambda: process.connect(terms.output, flags, (1, 2))
-    if terms.error not in (None, terms.output):
+    if terms.error is not None:
         yield "error", terms.error, lambda: process.connect(terms.error, flags, (2,))
     yield _EXEC, None, lambda: os.set_inheritable(lock, True)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

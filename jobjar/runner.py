@@ -116,8 +116,6 @@ class Runner:
         while True:
             try:
                 return self._spawn(begin.words, begin)
-            except launch.Unmet:
-                raise
             except OSError as error:
                 if error.errno == errno.ENOEXEC and begin.words[0] == path and blame.is_text(path):
                     # A text without #! is run by the shell, as shells themselves do.

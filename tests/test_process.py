@@ -151,3 +151,23 @@ def test_starting_says_what_exec_says(tmp_path):
             process.start([path], {}, str(tmp_path / "output"), lock)
     finally:
         os.close(lock)
+
+
+BURIES = """import os, subprocess, sys, time
+from jobjar import process
+process.adopt_orphans()
+process.GRACE = float(sys.argv[2])
+child = subprocess.Popen(["/bin/sh", "-c", "trap 'echo told' TERM; echo ready; while :; do sleep 0.05; done"],
+                         stdout=subprocess.PIPE, start_new_session=True)
+child.stdout.readline()
+process.bury(time.sleep, print, *eval(sys.argv[1]))
+child.returncode = 0
+print(child.stdout.read())
+"""
+
+
+@pytest.mark.parametrize("told, grace, hears", [
+    ("({child.pid}, time.monotonic() - process.GRACE)", "3600", False), ("()", "0.3", True)])
+def test_what_was_told_to_end_and_has_had_its_grace_is_killed_without_another_word(told, grace, hears):
+    _, out, err = processes.finish(processes.python("-c", BURIES, told, grace))
+    assert err == "" and ("told" in out) == hears

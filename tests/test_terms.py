@@ -13,6 +13,7 @@ from support import jars, processes, workers
 from test_ending import run
 
 NAME = "20261121-120000-ann-123456789"
+PYTHON = "#!/usr/bin/python3 -S\n"
 
 
 def printed(jar, asks, body, name="x", header="#!/bin/sh\n", **more):
@@ -155,6 +156,33 @@ def test_a_disk_that_is_full_is_no_fault_of_the_job(jar):
     assert os.listdir(jar.unclaimed) == ["x"] and os.listdir(jar.failed) == []
 
 
+def test_a_directory_that_a_cache_says_is_not_there_is_asked_for_once_more(jar, tmp_path):
+    """As on a network file system after another node has made it; stands for that is a chdir that fails until then."""
+    (tmp_path / "new").mkdir()
+
+    def remember():
+        opened, was_open, was_chdir = set(), os.open, os.chdir
+
+        def open_(path, *rest, **more):
+            opened.add(path)
+            return was_open(path, *rest, **more)
+
+        def chdir(path):
+            if path == f"{tmp_path}/new" and str(tmp_path) not in opened:
+                raise FileNotFoundError(2, "No such file or directory", path)
+            was_chdir(path)
+        os.open, os.chdir = open_, chdir
+    assert printed(jar, f"--chdir={tmp_path}/new", "pwd -P", before=remember) == f"{tmp_path}/new\n"
+
+
+def test_a_job_s_streams_make_it_wait_as_always(jar, tmp_path):
+    """Opening them must not make the worker wait."""
+    (tmp_path / "in").write_text("")
+    body = f"import os; open('{tmp_path}/said', 'w').write(str([*map(os.get_blocking, range(3))]))"
+    printed(jar, f"--input={tmp_path}/in --output={tmp_path}/out --error={tmp_path}/err", body, header=PYTHON)
+    assert jars.read(f"{tmp_path}/said") == "[True, True, True]"
+
+
 # Programs around it.
 
 
@@ -175,8 +203,10 @@ def test_a_text_without_interpreter_is_run_by_the_shell_whatever_it_asks_for(jar
 
 # What the kernel allows.
 
-LIMITS = "import json, resource as r; print(json.dumps([r.getrlimit(k) for k in (r.RLIMIT_CPU, r.RLIMIT_FSIZE, r.RLIMIT_AS)]))"
-PYTHON = "#!/usr/bin/python3 -S\n"
+LIMITS = """import json, resource
+limits = resource.RLIMIT_CPU, resource.RLIMIT_FSIZE, resource.RLIMIT_AS
+print(json.dumps([resource.getrlimit(which) for which in limits]))
+"""
 
 
 def test_limits_are_the_request_times_the_factor_and_the_address_space_as_it_is(jar):
@@ -190,7 +220,15 @@ def test_limits_hold_for_whom_they_were_asked_for_only(jar):
         workers.place(jar, name, LIMITS, header=f"{PYTHON}#JJ {asks}\n")
     workers.drain(jar)
     own = [list(resource.getrlimit(k)) for k in (resource.RLIMIT_CPU, resource.RLIMIT_FSIZE, resource.RLIMIT_AS)]
-    assert json.loads(jars.read(jar.log("a.2"))) == [[15, 20], *own[1:]] and json.loads(jars.read(jar.log("b.1"))) == own
+    found = [json.loads(jars.read(jar.log(name))) for name in ("a.2", "b.1")]
+    assert found == [[[15, 20], *own[1:]], own]
+
+
+def test_a_limit_that_holds_for_the_worker_is_never_raised(jar):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_CPU, (1000, 2000))
+    text = printed(jar, "--cpu-time=1h", LIMITS, header=PYTHON, before=limit)
+    assert json.loads(text)[0] == [2000, 2000]
 
 
 def test_a_job_that_uses_up_its_processor_time_is_ended_by_the_kernel(jar):
@@ -213,6 +251,16 @@ def test_a_nice_job_is_nice_with_all_that_it_starts(jar):
     assert printed(jar, "", "nice", name="y") == "0\n"
 
 
+def test_a_job_is_no_less_nice_than_its_worker(jar):
+    assert printed(jar, "--nice=3", "nice", before=lambda: os.nice(8)) == "8\n"
+
+
+def test_a_nice_job_s_session_is_nice_to_others(jar):
+    if not os.path.exists("/proc/self/autogroup"):
+        pytest.skip("this kernel shares the processor among processes alone")
+    assert printed(jar, "--nice=7", "cat /proc/self/autogroup").split()[1:] == ["nice", "7"]
+
+
 def test_a_special_job_starts_as_clean_as_a_plain_one(jar, tmp_path):
     from test_runner import PROBE
 
@@ -222,7 +270,8 @@ def test_a_special_job_starts_as_clean_as_a_plain_one(jar, tmp_path):
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
         for number in (signal.SIGUSR1, signal.SIGALRM, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
-    data, handles, names, signals, arguments = printed(jar, "--nice=1", PROBE, header=PYTHON, before=pollute).splitlines()
+    text = printed(jar, "--nice=1", PROBE, header=PYTHON, before=pollute)
+    data, handles, names, signals, arguments = text.splitlines()
     assert data == "b''" and arguments == "1" and len(eval(handles)) == 4 and names.startswith("['run-")
     blocked, ignored, *leads = signals.split()
     assert int(blocked, 16) == 0 and int(ignored, 16) & ~(3 << 31) == 1 << 12 | 1 << 24 and leads == ["True", "True"]
