@@ -583,7 +583,7 @@ def test_every_listing_opens_the_directory_anew(tmp_path):
 def test_a_server_that_does_not_answer_fences_nobody(jar):
     """An answer of "no such file" while nobody can say whether claims/ is there."""
     def install():
-        from jobjar import attempts
+        from jobjar import departures
         complete, is_there, left = moves.complete, fslook.is_there, [None]
 
         def completing(*arguments, **more):
@@ -596,7 +596,7 @@ def test_a_server_that_does_not_answer_fences_nobody(jar):
                 left.clear()
                 raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), directory)
             return is_there(directory, name)
-        attempts.moves.complete, attempts.fslook.is_there = completing, asking
+        departures.moves.complete, departures.fslook.is_there = completing, asking
     workers.place(jar, "a.0")
     w = workers.drain(jar, before=install)
     assert os.listdir(jar.completed) == ["a.0"] and "blocked" in w.log() and len(w.ends()) == 1
