@@ -4,8 +4,8 @@ import os
 from collections import namedtuple
 from collections.abc import Iterable
 
-from jobjar import accounting, claiming, columns, directives, fslook, history, jobname, listing, notes, selection
-from jobjar import states, text
+from jobjar import accounting, claiming, columns, directives, fslook, history, jobname, listing, reasons
+from jobjar import selection, states, text
 from jobjar.accounting import FIELDS, MOMENT, SECONDS, Record
 from jobjar.columns import Row
 from jobjar.errors import NoSuchJob, TryAgain
@@ -72,7 +72,7 @@ def _of(jar: Jar, row: Row, records: dict[str, list[Record]], now: float) -> Det
     if jobname.number(row.place.name) is None:
         # Names made by hand come again.
         own = [record for record in own if history.is_of(jar.path(row.place), record)]
-    return Details(jar, row, own, notes.in_order(notes.read(jar, row.place.name)), now)
+    return Details(jar, row, own, reasons.about(jar, row.place.name), now)
 
 
 def _cleaned(jar: Jar, word: str) -> list[Details]:

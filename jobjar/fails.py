@@ -51,16 +51,6 @@ def _hold(jar: Jar, place: Place, mine: str, there: set[Place]) -> Place | None:
         return None
 
 
-def why_held(jar: Jar, name: str) -> str | None:
-    """Why the job held/NAME waits for a person, if that has been noted of it or of its array; else None."""
-    task = jobname.array_task(name)
-    for id in (jobname.split(name)[0], *(task[:1] if task else ())):
-        said = [line.get("why") for line in notes.read(jar, jobname.join(id, 0)) if line.get("e") == "hold"]
-        if said and isinstance(said[-1], str):
-            return said[-1]
-    return None
-
-
 def _are_failed(jar: Jar, array: str, limit: int) -> bool:
     """Whether at least `limit` tasks of the array have failed."""
     found = [entry for entry in fslook.scan_uncached(jar.failed) if _is_of(array, entry.name)]

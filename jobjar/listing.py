@@ -77,7 +77,8 @@ def _row(jar: Jar, place: Place, state: str, **more: object) -> Row:
     user, submit = jobname.login(place.name), jobname.submitted(place.name)
     if user is None:
         user, submit = _of_file(jar, place)
-    base, priority = jobname.split(place.name)
+    # While it is edited it has another name.
+    base, priority = jobname.split("~" in place.name and jobname.unedited(place.name) or place.name)
     # Of 100,000 jobs few are tasks.
     task = jobname.array_task(place.name) if "_" in base else None
     plain = {"reason": "", "says": "", "node": None, "worker": None, "start": None, "end": None, "request": {},

@@ -8,7 +8,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from functools import cached_property
 
-from jobjar import claiming, fails, fslook, jobname, layout, notes, staff, waits
+from jobjar import claiming, fslook, jobname, layout, notes, staff, waits
 from jobjar.census import Census
 from jobjar.layout import Jar, Place
 from jobjar.staff import Worker
@@ -81,13 +81,25 @@ class Facts:
         return frozenset(entry.name for entry in fslook.entries(self.jar.notes, []))
 
     def notes(self, place: Place) -> list[dict]:
-        """What has been noted about the job, the newest last."""
-        return notes.in_order(notes.read(self.jar, place.name)) if jobname.split(place.name)[0] in self.noted else []
+        """What has been noted about the job and its array, the newest last."""
+        return about(self.jar, place.name) if not self.noted.isdisjoint(ids(place.name)) else []
 
     @cached_property
     def waits(self) -> dict[Place, tuple[str, str]]:
         """The jobs in waiting/, with what they wait for."""
         return waits.reasons(self.jar, [job for job in self.seen.jobs if job.state == WAITING])
+
+
+def ids(name: str) -> list[str]:
+    """The ids under which there may be notes about a job: its own, that which it has but for an edit, its array's."""
+    task, unedited = jobname.array_task(name), jobname.unedited(name)
+    names = [name, unedited] if unedited else [name]
+    return [*(jobname.split(one)[0] for one in names), *(task[:1] if task else ())]
+
+
+def about(jar: Jar, name: str) -> list[dict]:
+    """What has been noted about the job of this file name, the newest last."""
+    return notes.in_order([line for id in ids(name) for line in notes.read(jar, jobname.join(id, 0))])
 
 
 def order_of(worker: Worker) -> list[str | None]:
@@ -120,10 +132,6 @@ def _held(facts: Facts, place: Place) -> Reason | None:
         return None
     line = held_by(facts, place)
     why, who = line.get("why"), line.get("who")
-    task = jobname.array_task(place.name)
-    if not line and task and task[0] in facts.noted:
-        # One note says it of all tasks.
-        why = fails.why_held(facts.jar, place.name)
     return Reason("JobHeldUser", why if isinstance(why, str) and why else f"by {who}" if isinstance(who, str) else "")
 
 

@@ -47,8 +47,9 @@ def test_the_rest_is_held_where_it_belongs_with_the_reason(jar):
     assert sorted(os.listdir(jar.held + "/C")) == [f"{BASE}_{index}.0" for index in (7, 8)]
     assert os.listdir(jar.unclaimed + "/C") == os.listdir(jar.waiting + "/C") == []
     assert sorted(os.listdir(jar.unclaimed)) == ["20261121-101500-me-000001001_1.0", "C"]
-    assert "--max-fails=2" in fails.why_held(jar, f"{BASE}_7.0") and BASE in fails.why_held(jar, f"{BASE}_7.0")
-    assert fails.why_held(jar, "20261121-101500-me-000001001_1.0") is None
+    (line,) = reasons.about(jar, f"{BASE}_7.0")
+    assert line["e"] == "hold" and "--max-fails=2" in line["why"] and BASE in line["why"]
+    assert reasons.about(jar, "20261121-101500-me-000001001_1.0") == []
 
 
 @pytest.mark.parametrize("how", ["none", "dangling", "another's"])

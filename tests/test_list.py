@@ -123,6 +123,19 @@ def test_a_held_job_says_why_or_by_whom(jar, more, says, monkeypatch):
     assert reasons(jar) == {"a": says, "b": "JobHeldUser"}
 
 
+def test_a_task_that_is_held_with_its_array_says_why(jar):
+    put(jar, "held", f"{ARRAY}_7.0")
+    notes.add(jar, "rain.7", f"{ARRAY}.0", None, "hold", why="2 of its tasks have failed")
+    assert reasons(jar) == {f"{ARRAY}_7.0": "JobHeldUser: 2 of its tasks have failed"}
+
+
+def test_a_job_that_is_being_edited_keeps_its_id_and_says_so(jar):
+    put(jar, "held", f"{TWO}~edit.0")
+    notes.add(jar, "rain.7", f"{TWO}.0", None, "edit", why="it was taken out to be changed")
+    (row,) = rows(jar)
+    assert (row.id, row.reason, row.says) == (TWO, "JobHeldUser", "it was taken out to be changed")
+
+
 def test_jobs_that_wait_for_a_time_or_their_turn_say_so(jar):
     worker(jar, "snow.12")
     put(jar, "waiting", "a", body="exit")
@@ -199,7 +212,7 @@ def test_a_job_that_moves_on_while_it_is_listed_is_shown_once_where_it_was_seen_
 
     def listed(directory, troubles):
         found = entries(directory, troubles)
-        if directory == jar.unclaimed and os.path.exists(path):
+        if directory == jar.workers and os.path.exists(path):
             os.rename(path, f"{jar.completed}/{ONE}.0")
         return found
     monkeypatch.setattr(fslook, "entries", listed)
@@ -218,6 +231,7 @@ def test_namesakes_are_all_shown(jar):
 @pytest.fixture
 def array(jar):
     give(jar, worker(jar, "snow.12"), f"{ARRAY}_1.0")
+    give(jar, worker(jar, "snow.13"), f"{ARRAY}_0.0")
     for index in (2, 3, 4, 9, 12, 15):
         put(jar, "unclaimed", f"{ARRAY}_{index}.0")
     put(jar, "held", f"{ARRAY}_20.0")
@@ -228,14 +242,15 @@ def array(jar):
 
 def test_the_tasks_of_an_array_share_a_line_for_each_reason(jar, array):
     assert [(line[0], line[2], *line[5:]) for line in run(jar)[1:]] == [
-        (f"{ARRAY}_1", "sweep_1", "R", "0s", "snow"), (f"{ONE}_3", "-", "PD", "0s", "(Resources)"),
+        (f"{ARRAY}_1", "sweep_1", "R", "0s", "snow"), (f"{ARRAY}_0", "sweep_0", "R", "0s", "snow"),
+        (f"{ONE}_3", "-", "PD", "0s", "(Resources)"),
         (f"{ARRAY}_[2-4,9-15:3]", "sweep", "PD", "0s", "(Priority)"), (f"{ARRAY}_20", "sweep_20", "PD", "0s",
                                                                        "(JobHeldUser)")]
     assert run(jar, "--state=CD", "--no-header")[0][0] == f"{ARRAY}_[30-31]"
 
 
 def test_tasks_have_lines_of_their_own_when_they_are_asked_for(jar, array):
-    assert len(run(jar, "--tasks", "--no-header")) == 9
+    assert len(run(jar, "--tasks", "--no-header")) == 10
     assert [line[0] for line in run(jar, "--no-header", f"{ARRAY}_[3-12]", f"{ARRAY}_30")] == [
         f"{ARRAY}_{index}" for index in (3, 4, 9, 12, 30)]
 
@@ -293,7 +308,7 @@ def test_nothing_is_cut_off_and_odd_names_stay_on_one_line(jar):
 def test_json_is_one_document_with_every_task(jar, array):
     status, out, _ = programs.run("jobjar", "list", "--home", jar.home, "--json", "--columns=jobid,tag")
     found = json.loads(out)
-    assert (status, found["schema"], len(found["jobs"]), found["troubles"]) == (0, 1, 9, [])
+    assert (status, found["schema"], len(found["jobs"]), found["troubles"]) == (0, 1, 10, [])
     task = found["jobs"][0]
     assert {key: task[key] for key in ("jobid", "array", "index", "state", "reason", "node", "directory", "tag")} == {
         "jobid": f"{ARRAY}_1", "array": ARRAY, "index": 1, "state": "RUNNING", "reason": "", "node": "snow",

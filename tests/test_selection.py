@@ -140,6 +140,13 @@ def test_a_task_is_meant_by_its_whole_index(jar, array):
         selection.jobs(jar, ["sweep_4"])
 
 
+def test_a_piece_of_an_index_means_nothing(jar):
+    put(jar, "unclaimed", f"{ARRAY}_87.0")
+    for word in ("7", "87"):
+        with pytest.raises(NoSuchJob):
+            selection.jobs(jar, [word])
+
+
 @pytest.mark.parametrize("head", [ARRAY, jobname.number(ARRAY), "sweep"])
 def test_indices_in_brackets_mean_those_tasks(jar, array, head):
     assert names(jar, head + "_[2-10,15]") == [f"{ARRAY}_{index}.0" for index in (2, 3, 10)]
