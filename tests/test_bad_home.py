@@ -30,6 +30,11 @@ def refused(site, *command, expected=2):
     return err
 
 
+def remove(directory):
+    """As a person does who is told by `rm -r` that it is not empty, for somebody has just written into it."""
+    processes.until(lambda: shutil.rmtree(directory, ignore_errors=True) or not os.path.exists(directory))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_relative_home_is_refused(site, command):
     site.variables["JJ_HOME"] = "jar"
@@ -179,13 +184,13 @@ def test_a_bind_mount_of_the_same_file_system_is_refused_too(site, tmp_path):
 
 def test_a_worker_ends_when_its_jar_is_removed(site):
     worker = site.start()
-    shutil.rmtree(site.jar.home)
+    remove(site.jar.home)
     processes.until(lambda: site.gone(worker))
 
 
 def test_a_worker_ends_when_its_directory_is_removed(site):
     worker = site.start()
-    shutil.rmtree(site.jar.worker(worker))
+    remove(site.jar.worker(worker))
     processes.until(lambda: site.gone(worker))
     assert not os.path.exists(site.jar.worker(worker)), "it is not made again"
 
@@ -195,7 +200,7 @@ def test_a_busy_worker_ends_when_its_jar_is_removed(site):
     told = f"{site.jar.home}.go"
     site.submit(f"while [ ! -e {told} ]; do sleep 0.02; done; echo done")
     processes.until(lambda: site.is_claimed("a.0"))
-    shutil.rmtree(site.jar.home)
+    remove(site.jar.home)
     jars.write(told, "")
     processes.until(lambda: site.gone(worker))
 

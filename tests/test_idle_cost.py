@@ -9,10 +9,11 @@ import signal
 import pytest
 from support import jars, processes, workers
 
-from jobjar import claiming, glance
+from jobjar import claiming, glance, waiting
 
-# The queue's three (the node's category, A, no category), the worker's own and the workers' for markers, and claims/.
-WATCHED = 6
+# The queue's three (the node's category, A, no category), waiting/, the worker's own and the workers' for markers, and
+# claims/.
+WATCHED = 7
 CALLS = "openat,open,getdents64,getdents,newfstatat,fstat,stat,lstat,statx,readlink,rename,mkdir,unlink,utimensat"
 LOOKS = 5
 PR_SET_PTRACER, ANYBODY = 0x59616D61, -1
@@ -22,6 +23,8 @@ def be_watched():
     """For `before`: the tracer may look on, and listings are soon old enough to be believed."""
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(ANYBODY), 0, 0, 0)
     glance.RACY, glance.AGAIN_AFTER, claiming.LOOK_AGAIN_AFTER = 0.1, 0.2, 0.0
+    # As with a pause that is longer than this.
+    waiting.RENEW_AFTER = 0.0
 
 
 def looks(record):
@@ -52,8 +55,8 @@ def test_an_idle_look_is_one_open_and_fstat_of_each_watched_directory_and_no_lis
     for look in looks(record)[-LOOKS:]:
         opened = [call for call in look if "O_DIRECTORY" in call]
         names = sorted(re.search(r'"(.*?)"', call)[1].removeprefix(jar.home) for call in opened)
-        assert names == sorted(["/unclaimed/rain", "/unclaimed/A", "/unclaimed", "/workers", f"/workers/{w.name}",
-                                f"/workers/{w.name}/claims/"]), look
+        assert names == sorted(["/unclaimed/rain", "/unclaimed/A", "/unclaimed", "/waiting", "/workers",
+                                f"/workers/{w.name}", f"/workers/{w.name}/claims/"]), look
         there = [call for call in opened if "ENOENT" not in call]
         others = [call for call in look if call not in opened]
         # The beat is opened, touched and looked at.
