@@ -1,12 +1,15 @@
 """A handle on an array: the tasks that came of one submission."""
 
-from jobjar import selection
+from collections.abc import Iterable
+
+from jobjar import changing, selection
 from jobjar.awaiting import Awaited
+from jobjar.handles import Handle
 from jobjar.job import Job
-from jobjar.layout import Jar
+from jobjar.layout import Jar, Place
 
 
-class ArrayJob:
+class ArrayJob(Handle):
     """One array; `id` is what `submit_job` prints."""
 
     def __init__(self, jar: Jar, id: str) -> None:
@@ -22,3 +25,6 @@ class ArrayJob:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all its tasks have ended; False when `timeout` seconds are over."""
         return Awaited(self._jar, self.tasks()).wait(timeout)
+
+    def _places(self, states: Iterable[str]) -> list[Place]:
+        return changing.find(self._jar, [self.id], states)

@@ -1,16 +1,18 @@
 """A handle on one submitted job: where it is, how it ended, what it printed.
 
-Invariant: everything is asked afresh of the directories, and nothing is changed. A job may move on while it is looked
-for, so the places are visited in the order of its life, and none of the answers need be true any more when they arrive.
+Invariant: everything is asked afresh of the directories. A job may move on while it is looked for, so the places are
+visited in the order of its life, and none of the answers need be true any more when they arrive.
 """
 
 import errno
 import os
 import stat
 import time
+from collections.abc import Iterable
 
 from jobjar import census, directives, ends, fslook, glance, jobname, notes, states
 from jobjar.errors import NoSuchJob, UsageError
+from jobjar.handles import Handle
 from jobjar.layout import Jar, Place
 
 PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"
@@ -28,8 +30,11 @@ LOST_AFTER = 60.0
 _listings: dict[str, tuple[int, frozenset[str]]] = {}
 
 
-class Job:
-    """One job. `name`, `category` and `id` are those with which it was seen last."""
+class Job(Handle):
+    """One job. `name`, `category` and `id` are those with which it was seen last.
+
+    It is followed when its priority or category changes, if it has a name that we made.
+    """
 
     def __init__(self, jar: Jar, place: Place) -> None:
         self._jar = jar
@@ -104,9 +109,18 @@ class Job:
                 return None
             seen = seen if state is None else now
             if now > seen + LOST_AFTER:
-                raise NoSuchJob(f"{self.id} is nowhere in {self._jar.home}: somebody has removed it")
+                raise self._gone()
             time.sleep(pause if timeout is None else min(pause, begin + timeout - now))
             pause = min(pause * 1.5, LONGEST)
+
+    def _gone(self) -> NoSuchJob:
+        return NoSuchJob(f"{self.id} is nowhere in {self._jar.home}: somebody has removed it")
+
+    def _places(self, states: Iterable[str]) -> list[Place]:
+        place = self._find()
+        if place is None:
+            raise self._gone()
+        return [place]
 
     def _state_if_reached(self, is_last: bool) -> str | None:
         try:
