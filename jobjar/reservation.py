@@ -37,11 +37,16 @@ def hold_in_queue(directory: str, name: str, mine: str, jar: Jar) -> str:
     while True:
         dot = os.path.join(directory, layout.dot_name(name))
         if fsops.link(mine, dot):
-            # RACE: only after the reservation does a listing that lacks the name mean that it is free.
-            if name not in fslook.names(directory):
+            # RACE: only after the reservation does a look that lacks the name mean that it is free.
+            if not _is_used(directory, name):
                 return name
             withdraw(jar, dot, mine)
         name = _next_free(name, directory)
+
+
+def _is_used(directory: str, name: str) -> bool:
+    # A name of our own making is no other job's: to list a long queue for each of its jobs takes a minute.
+    return fslook.is_there(directory, name) if jobname.number(name) else name in fslook.names(directory)
 
 
 def leave_queue(directory: str, name: str, mine: str, jar: Jar) -> None:
