@@ -45,7 +45,8 @@ def hold_in_queue(directory: str, name: str, mine: str, jar: Jar) -> str:
 
 
 def _is_used(directory: str, name: str) -> bool:
-    # A name of our own making is no other job's: to list a long queue for each of its jobs takes a minute.
+    # To list a long queue for each of its jobs takes a minute; a name of our own making is another job's only when
+    # somebody has copied it.
     return fslook.is_there(directory, name) if jobname.number(name) else name in fslook.names(directory)
 
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 from support import jars, processes, workers
 
-from jobjar import cancelling, changing, fsops, jobname, notes, states
+from jobjar import cancelling, changing, fslook, fsops, jobname, notes, states
 from jobjar.job import Job
 from jobjar.layout import Place
 
@@ -124,6 +124,21 @@ def test_many_jobs_are_held_with_one_wait_for_the_notes_and_one_for_the_moves(ja
     monkeypatch.setattr(fsops, "sync", lambda handle: waits.append(handle))
     changing.hold(change, places)
     assert waits == [("notes", []), (jar.held, 5)]
+
+
+@pytest.mark.parametrize("verb", [changing.hold, changing.release, changing.retry])
+def test_no_queue_is_listed_for_each_of_many_jobs(jar, change, verb, monkeypatch):
+    def listed(number):
+        state = {changing.hold: states.UNCLAIMED, changing.release: states.HELD, changing.retry: states.COMPLETED}[verb]
+        places, seen = [_submit(jar, state=state) for _ in range(number)], []
+        for ask in ("names", "scan"):
+            monkeypatch.setattr(fslook, ask, lambda path, was=getattr(fslook, ask): (seen.append(path), was(path))[1])
+        verb(change, places)
+        monkeypatch.undo()
+        assert len(change.done) == number and not change.left
+        change.done.clear()
+        return [path for path in seen if path in (jar.unclaimed, jar.held, jar.waiting, jar.completed)]
+    assert listed(2) == listed(9)
 
 
 # Priority and category.

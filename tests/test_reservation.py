@@ -112,11 +112,14 @@ def test_a_name_in_a_queue_is_held_under_a_dot_name_that_no_claimer_touches(jar)
     assert os.listdir(directory) == os.listdir(jar.limbo) == []
 
 
-@pytest.mark.parametrize("taken", ["a.0", ".a.0"])
-def test_a_taken_name_in_a_queue_is_passed_over(jar, taken):
+@pytest.mark.parametrize("base", ["a", "20260101-120000-me-123456789", "20260101-120000-me-123456789_7"])
+@pytest.mark.parametrize("dot", ["", "."])
+def test_a_taken_name_in_a_queue_is_passed_over(jar, base, dot):
+    """A name of our own making too: somebody may have copied the job."""
+    taken = f"{dot}{base}.0"
     jars.write(os.path.join(jar.unclaimed, taken), "taken")
-    assert reservation.hold_in_queue(jar.unclaimed, "a.0", MINE, jar) == "a~2.0"
-    assert sorted(os.listdir(jar.unclaimed)) == sorted([taken, ".a~2.0"])
+    assert reservation.hold_in_queue(jar.unclaimed, f"{base}.0", MINE, jar) == f"{base}~2.0"
+    assert sorted(os.listdir(jar.unclaimed)) == sorted([taken, f".{base}~2.0"])
 
 
 def test_only_my_own_reservation_is_withdrawn(jar):
