@@ -164,8 +164,8 @@ class History:
         self._ends: dict[str, dict] = {}
         self._targets: dict[str, str] = {}
         self._given_back: set[str] = set()
-        # The end line of the attempt that ended last, of those that ended.
-        self.last_end: dict | None = None
+        # The attempt that was begun last, and the name of its job.
+        self.last = "", ""
         for line in read_lines(current(directory)):
             self._take(line)
 
@@ -177,10 +177,9 @@ class History:
             key = line.get("c"), line.get("n")
             # Lines that are written again, and cut off by a death, end with an earlier one.
             self._last[key] = max(attempt, self._last.get(key, attempt), key=_number)
+            self.last = max((attempt, key[1]), self.last, key=lambda last: _number(last[0]))
         elif event == END:
             self._ends[attempt] = line
-            if self.last_end is None or _number(attempt) >= _number(self.last_end["a"]):
-                self.last_end = line
         elif event == TARGET and isinstance(line.get("as"), str):
             self._targets[attempt] = line["as"]
         elif event == REQUEUE:

@@ -116,25 +116,22 @@ class Salvage:
         self._done("complete", place, moved)
 
     def _give_up(self, place: Place, mine: str, why: str) -> None:
-        asked = self._asked(self.jar.path(place))
         notes.add(self.jar, self.writer, place.name, place.category, "give_up", why=why)
         self._close_notes(place)
         moved = moves.give_up(self.jar, place, mine)
         if moved and moved.name != place.name:
             notes.add(self.jar, self.writer, moved.name, place.category, "give_up", why=why)
         self._done("give_up", place, moved)
-        fails.enforce(self.jar, self.writer, mine, place.name, asked)
 
     def finish(self, record: Record, history: History) -> None:
-        """Do what the worker may have left undone after its last job had ended badly: hold the rest of its array."""
-        line = history.last_end
-        if line is None or line.get("state") == "COMPLETED" or not isinstance(line.get("n"), str):
-            return
-        name = history.target(line["a"]) or line["n"]
-        found = fslook.status(self.jar.completed, name)
-        if found is not None and stat.S_ISREG(found.st_mode) and found.st_ino == line.get("ino"):
-            asked = self._asked(os.path.join(self.jar.completed, name))
-            fails.enforce(self.jar, self.writer, reservation.text(record.worker, line["a"]), name, asked)
+        """Do what is still to be done when the worker's last job has failed, by whoever's hand: hold its array's rest."""
+        attempt, name = history.last
+        # Whoever has moved it may have died before this.
+        for directory, final in ((self.jar.completed, history.target(attempt) or name), (self.jar.failed, name)):
+            found = fslook.status(directory, final)
+            if found is not None and stat.S_ISREG(found.st_mode):
+                asked, mine = self._asked(os.path.join(directory, final)), reservation.text(record.worker, record.nonce)
+                fails.enforce(self.jar, self.writer, mine, final, asked)
 
     def _close_notes(self, place: Place) -> None:
         if notes.has(self.jar, place.name):
