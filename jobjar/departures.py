@@ -89,7 +89,7 @@ class Departures:
         return again.decide(asked, record, self.insist(lambda: notes.tally(*key)))
 
     def _repeat(self, attempt: Attempt, place: Place, record: dict[str, object], how: again.Again) -> None:
-        # After a power cut that spares the note but not the intent, recovery would take the job for one lost in another.
+        # After a power cut that spares the note alone, recovery would take the job for one lost in another attempt.
         self.insist(self.journal.sync)
         self.insist(lambda: notes.add(self.jar, self.owner, place.name, place.category, notes.REQUEUE, a=attempt.id,
                                       **again.said(record, how)))

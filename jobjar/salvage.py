@@ -19,6 +19,8 @@ from jobjar.states import WAITING
 # `jobs`: (event, category, name) of each job that was moved; `left`: sentences about what had to be left as it is.
 Report = namedtuple("Report", "jobs left")
 
+GIVE_UP = "give_up"
+
 
 class Salvage:
     """What one recovery does about jobs that it has won. What it moves is told to `report`."""
@@ -26,6 +28,8 @@ class Salvage:
     def __init__(self, jar: Jar, me: node.Identity, max_attempts: int, report: Report) -> None:
         self.jar, self.writer = jar, node.owner(me)
         self.max_attempts, self.report = max_attempts, report
+        # The names, in failed/, of jobs of the worker that is seen to.
+        self._given_up: list[str] = []
 
     def job(self, record: Record, history: History, place: Place) -> None:
         """Deal with one job that lies in a directory which has been won."""
@@ -40,7 +44,7 @@ class Salvage:
             reservation.void(self.jar, name, mine, attempt)
         if notes.is_closed(self.jar, place.name, place.category, attempt):
             # An earlier recovery had decided to give it up and died before the move.
-            self._done("give_up", place, moves.give_up(self.jar, place, mine))
+            self._done(GIVE_UP, place, moves.give_up(self.jar, place, mine))
             return
         why = self._why_given_up(record, history, place, attempt)
         if why:
@@ -116,22 +120,25 @@ class Salvage:
         self._done("complete", place, moved)
 
     def _give_up(self, place: Place, mine: str, why: str) -> None:
-        notes.add(self.jar, self.writer, place.name, place.category, "give_up", why=why)
+        notes.add(self.jar, self.writer, place.name, place.category, GIVE_UP, why=why)
         self._close_notes(place)
         moved = moves.give_up(self.jar, place, mine)
         if moved and moved.name != place.name:
-            notes.add(self.jar, self.writer, moved.name, place.category, "give_up", why=why)
-        self._done("give_up", place, moved)
+            notes.add(self.jar, self.writer, moved.name, place.category, GIVE_UP, why=why)
+        self._done(GIVE_UP, place, moved)
 
     def finish(self, record: Record, history: History) -> None:
-        """Do what is still to be done when the worker's last job has failed, by whoever's hand: hold its array's rest."""
+        """Do what is still to be done when jobs of this worker have failed: hold the rest of their arrays."""
         attempt, name = history.last
-        # Whoever has moved it may have died before this.
-        for directory, final in ((self.jar.completed, history.target(attempt) or name), (self.jar.failed, name)):
+        mine = reservation.text(record.worker, record.nonce)
+        # Of the last one, whoever has moved it may have died before this. Of one given up no journal need speak.
+        ends = [(self.jar.completed, history.target(attempt) or name), (self.jar.failed, name)]
+        ends += [(self.jar.failed, given_up) for given_up in self._given_up]
+        for directory, final in dict.fromkeys(ends):
             found = fslook.status(directory, final)
             if found is not None and stat.S_ISREG(found.st_mode):
-                asked, mine = self._asked(os.path.join(directory, final)), reservation.text(record.worker, record.nonce)
-                fails.enforce(self.jar, self.writer, mine, final, asked)
+                fails.enforce(self.jar, self.writer, mine, final, self._asked(os.path.join(directory, final)))
+        self._given_up.clear()
 
     def _close_notes(self, place: Place) -> None:
         if notes.has(self.jar, place.name):
@@ -140,6 +147,8 @@ class Salvage:
     def _done(self, event: str, place: Place, moved: Place | None) -> None:
         if moved is not None:
             self.report.jobs.append((event, place.category, moved.name))
+            if event == GIVE_UP:
+                self._given_up.append(moved.name)
 
     def _reserved_by(self, mine: str) -> list[str]:
         return [name for name, text in fslook.links(self.jar.completed) if text == mine]

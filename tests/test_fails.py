@@ -143,7 +143,7 @@ def test_recovery_finishes_what_a_worker_has_begun_that_died(jar, is_committed):
     if is_committed:
         os.symlink(layout.failed_link(name), os.path.join(jar.failed, name))
         os.rename(os.path.join(dead.claims, name), os.path.join(jar.completed, name))
-        os.symlink(reservation.text(dead.name, attempt), os.path.join(jar.held, f".{BASE}"))
+        os.symlink(reservation.text(dead.name, dead.nonce), os.path.join(jar.held, f".{BASE}"))
     Recovery(jar, node.myself(workers.NODE)._replace(pid=2**22 + 5), 3).node()
     assert indices(jar, "held") == [3, 4, 5] and invariants.leftovers(jars.tree(jar)) == []
 
