@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import sys
 
 import pytest
@@ -35,6 +36,9 @@ def pytest_configure(config):
 
 
 def pytest_sessionstart():
+    # Who starts the tests in the background of a script, or with nohup, has these ignored; commands would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     processes.become_subreaper()
     sys.addaudithook(_refuse_the_checkout)
 

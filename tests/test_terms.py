@@ -233,7 +233,9 @@ def test_a_limit_that_holds_for_the_worker_is_never_raised(jar):
 
 def test_a_job_that_uses_up_its_processor_time_is_ended_by_the_kernel(jar):
     end, _ = run(jar, "--cpu-time=1s", "while :; do :; done", JJ_LIMIT_FACTOR="1")
-    assert (end["state"], end["signal"]) == ("FAILED", signal.SIGXCPU) and 0.9 < end["utime"] + end["stime"] < 3
+    assert (end["state"], end["signal"]) == ("FAILED", signal.SIGXCPU)
+    # The kernel counts otherwise for limits than for rusage: 0.8 s have been seen on a crowded machine.
+    assert 0.5 < end["utime"] + end["stime"] < 3
 
 
 def test_a_file_that_grows_too_long_ends_its_writer(jar, tmp_path):
