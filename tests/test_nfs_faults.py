@@ -9,8 +9,9 @@ import pytest
 from support import jars, network, nodes, processes, workers
 from support.network import Client, fail, lose_reply
 
-from jobjar import (beat, blame, census, claiming, errors, fslook, fsops, inspection, job, journal, layout, moves, notes,
-                    orders, registration, reservation, states, submission)
+from jobjar import (arrays, awaiting, beat, blame, cancelling, census, changing, claiming, errors, expansion, fslook,
+                    fsops, inspection, job, journal, layout, moves, notes, orders, registration, reservation, resync,
+                    states, streaming, submission)
 from jobjar.layout import Place
 
 MINE = reservation.text("rain.1", "rain-1")
@@ -100,6 +101,36 @@ def test_whoever_waits_for_a_job_survives_a_stale_handle(jar, monkeypatch):
     monkeypatch.setattr(job, "LOST_AFTER", 0.05)
     with pytest.raises(OSError):
         handle.wait(10)
+
+
+def test_many_jobs_are_waited_for_although_a_handle_is_stale_for_a_while(jar, monkeypatch):
+    for many in (1, awaiting.FEW + 1):
+        handles = [job.Job(jar, workers.submit(jar, "true")) for _ in range(many)]
+        workers.drain(jar)
+        with monkeypatch.context() as patch:
+            left = fail(patch, "scandir", errno.ESTALE, 3, jar.completed) if many > 1 else \
+                fail(patch, "open", errno.ESTALE, 3, jar.completed)
+            assert awaiting.Awaited(jar, handles).wait(20) and not left
+            left[:] = [None] * 10**4
+            patch.setattr(awaiting, "LOST_AFTER", 0.05)
+            with pytest.raises(OSError, match="Stale"):
+                awaiting.Awaited(jar, handles).wait(20)
+
+
+def test_a_job_that_ends_badly_between_two_listings_is_never_called_successful(jar, monkeypatch):
+    places = [workers.submit(jar, "true") for _ in range(awaiting.FEW + 1)]
+    was, left = fslook.scan_uncached, [places[0].name]
+
+    def scan(directory):
+        found = list(was(directory))
+        while left:
+            name = left.pop()
+            os.symlink(layout.failed_link(name), os.path.join(jar.failed, name))
+            os.rename(os.path.join(jar.unclaimed, name), os.path.join(jar.completed, name))
+        return found
+    monkeypatch.setattr(fslook, "scan_uncached", scan)
+    awaited = awaiting.Awaited(jar, [job.Job(jar, place) for place in places])
+    assert awaited.wait(20, first=True) and [ended.state for ended in awaited.ended] == ["FAILED"]
 
 
 # The journal's open file.
@@ -334,6 +365,53 @@ def test_a_job_that_has_ended_is_found_although_its_name_is_remembered_as_absent
     assert job.Job(jar, QUEUED).wait(5) == "COMPLETED"
 
 
+def test_a_job_finds_its_directory_and_files_although_their_names_are_remembered_as_absent(jar, tmp_path, monkeypatch):
+    """The directory was made by a job on another node, after this one had looked in vain."""
+    place = tmp_path / "made"
+    os.mkdir(place)
+    jars.write(str(place / "in"), "from elsewhere\n")
+    script = f"#!/bin/sh\n#JJ --chdir={place} --input={place}/in --output={place}/out\ncat\n"
+    workers.put(jar, "a.0", script.encode())
+    with monkeypatch.context() as patch:
+        Client(patch).remember_absent(str(place))
+        workers.drain(jar)
+    assert os.listdir(jar.failed) == [] and jars.read(str(place / "out")) == "from elsewhere\n"
+
+
+def test_what_a_job_has_written_elsewhere_is_as_long_as_it_is_by_now(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(resync, "is_remote", lambda kind: True)
+    path = jars.write(str(tmp_path / "data"), "")
+    client.remember_file(path)
+    os.truncate(path, 17)
+    assert os.stat(path).st_size == 0
+    resync.forget(resync.remotes(), str(tmp_path), ["data"])
+    assert os.stat(path).st_size == 17
+
+
+@pytest.mark.parametrize("is_remote", [True, False])
+def test_what_grows_is_opened_for_each_look_at_it(tmp_path, monkeypatch, is_remote):
+    """A client learns how long a file is by now when it is opened, and reads no further than that."""
+    lengths, real = {}, {name: getattr(os, name) for name in ("open", "pread", "sendfile")}
+
+    def opening(*arguments, **more):
+        handle = real["open"](*arguments, **more)
+        lengths[handle] = os.fstat(handle).st_size
+        return handle
+    monkeypatch.setattr(os, "open", opening)
+    monkeypatch.setattr(os, "pread", lambda handle, many, at:
+                        real["pread"](handle, max(0, min(many, lengths[handle] - at)), at))
+    monkeypatch.setattr(os, "sendfile", lambda to, handle, at, many:
+                        real["sendfile"](to, handle, at, max(0, min(many, lengths[handle] - at))))
+    path = jars.write(str(tmp_path / "growing"), "first ")
+    tail = streaming.Tail(path, is_remote)
+    with open(tmp_path / "shown", "wb") as shown:
+        for more in ("", "second ", "third"):
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(more)
+            tail.copy(shown.fileno(), False)
+    assert jars.read(str(tmp_path / "shown")) == "first second third"
+
+
 def test_what_a_job_has_printed_is_read_although_there_was_nothing_a_while_ago(client, jar):
     handle = job.Job(jar, jars.put(jar, Place(states.COMPLETED, None, "a.0")))
     assert handle.output() == ""
@@ -367,6 +445,34 @@ def test_a_name_stays_held_as_long_as_a_rename_may_come_late(jar, monkeypatch, m
     # The same text goes on where it was, under the same name.
     assert MOVES[move](jar).name == "a.0"
     assert not any(fslook.links(directory) for directory in (jar.held, jar.completed))
+
+
+def test_the_task_whose_making_lost_its_reply_is_there_once_and_the_others_follow(jar, monkeypatch):
+    batch = expansion.Batch(b"#!/bin/sh\n", {"submit_dir": "/", "submit_host": "rain", "array": "1-4"}, "job", None)
+    tasks = set()
+    for lost in range(1, 5):
+        with monkeypatch.context() as patch:
+            lose_reply(patch, "link", errno.EEXIST, f"_{lost}.0")
+            array = arrays.submit(jar, batch, nodes.node.myself("rain"), several=True)
+        tasks |= {f"{array}_{index}.0" for index in range(1, 5)}
+        assert set(os.listdir(jar.unclaimed)) == tasks and os.listdir(jar.limbo) == []
+
+
+def test_a_job_whose_intent_is_not_seen_yet_is_cancelled_once_it_is(jar, monkeypatch):
+    monkeypatch.setattr(cancelling, "LOOK_ANEW", 0.0)
+    unseen, was = [None] * 3, journal.History.attempt
+
+    def attempt(self, category, name):
+        found = was(self, category, name)
+        return unseen.pop() if unseen else found
+    place, change = workers.submit(jar, "exec sleep 60"), changing.Change(jar, workers.NODE)
+    with workers.working(jar) as w:
+        processes.until(lambda: os.listdir(w.claims) == [place.name] and w.journal())
+        with monkeypatch.context() as patch:
+            patch.setattr(journal.History, "attempt", attempt)
+            cancelling.cancel(change, [place._replace(state=states.CLAIMS, holder=w.claims)])
+        assert not change.left and len(change.done) == 1 and not unseen
+        assert [line["a"] for line in notes.read(jar, place.name)] == [w.ends()[0]["a"]]
 
 
 def test_a_namesake_cannot_end_badly_while_a_link_in_failed_is_being_dropped(jar, monkeypatch):

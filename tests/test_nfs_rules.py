@@ -12,12 +12,20 @@ FAULTS, GLANCE, WORKER = "test_nfs_faults", "test_glance", "test_worker"
 
 # (module, how its `# NFS:` comment begins) → the tests that fail without what stands there.
 RULES = {
+    ("arrays", "a lost reply makes the client ask twice. Nobody else"):
+        f"{FAULTS}::test_the_task_whose_making_lost_its_reply_is_there_once_and_the_others_follow",
+    ("awaiting", "the server exports the jar anew"):
+        f"{FAULTS}::test_many_jobs_are_waited_for_although_a_handle_is_stale_for_a_while",
+    ("awaiting", "completed/ first"):
+        f"{FAULTS}::test_a_job_that_ends_badly_between_two_listings_is_never_called_successful",
     ("departures", "a server that does not answer"): f"{FAULTS}::test_a_server_that_does_not_answer_fences_nobody",
     ("beat", "since an earlier beat"): f"{GLANCE}::test_the_servers_clock_is_asked_before_a_listing_is_judged_by_it",
     ("beat", "a lost reply says"): f"{FAULTS}::test_the_servers_clock_is_told_although_the_reply_was_lost",
     ("beat", "and FUSE: setting a file's times"): f"{FAULTS}::test_the_servers_clock_is_that_of_a_file_just_made",
     ("blame", "a claim whose reply was lost"):
         f"{FAULTS}::test_a_job_that_the_cache_denies_for_long_is_given_back_and_not_refused",
+    ("cancelling", "what the worker has written"):
+        f"{FAULTS}::test_a_job_whose_intent_is_not_seen_yet_is_cancelled_once_it_is",
     ("claiming", "the listing says what it is"):
         f"{FAULTS}::test_what_lies_in_claims_is_a_job_although_its_name_is_remembered_as_absent",
     ("claiming", "opening asks the server"): f"{FAULTS}::test_a_candidate_that_only_a_cache_still_knows_is_left",
@@ -64,6 +72,8 @@ RULES = {
     ("journal", "a sync that has failed"): f"{FAULTS}::test_what_a_sync_that_failed_has_lost_is_written_again",
     ("journal", "the server exports it anew"):
         f"{FAULTS}::test_a_journal_whose_handle_is_stale_goes_on_in_the_file_of_that_name",
+    ("launch", "that something was not there a while ago"):
+        f"{FAULTS}::test_a_job_finds_its_directory_and_files_although_their_names_are_remembered_as_absent",
     ("leftovers", "what cannot be read just now"):
         "faults/test_crash_life::test_an_error_of_any_system_call_of_a_recovery_is_told_and_mended_by_the_next",
     ("reservation", "a rename that was not refused"): f"{FAULTS}::test_a_name_stays_held_as_long_as_a_rename_may_come_late",
@@ -77,24 +87,24 @@ RULES = {
         f"{FAULTS}::test_recovery_comes_to_its_end_with_a_removed_file_that_is_still_open_in_claims",
     ("registration", "the reply may have been lost; my own nonce"):
         f"{FAULTS}::test_the_registration_whose_reply_was_lost_is_known_although_its_name_is_remembered_as_absent",
+    ("resync", "opening asks whether"):
+        f"{FAULTS}::test_what_a_job_has_written_elsewhere_is_as_long_as_it_is_by_now",
+    ("runner", "what other nodes have written for it"):
+        "test_resync::test_a_worker_asks_before_the_start_and_after_the_end",
+    ("runner", "what it has had written on other nodes"):
+        "test_resync::test_a_worker_asks_before_the_start_and_after_the_end",
     ("runner", "looking for it renews"):
         f"{FAULTS}::test_a_job_that_the_cache_denies_is_started_as_soon_as_the_cache_forgets",
     ("runner", "a file still open somewhere"):
         f"{FAULTS}::test_a_scratch_directory_that_an_open_file_keeps_is_set_aside_for_a_fresh_one",
+    ("streaming", "opening asks the server"): f"{FAULTS}::test_what_grows_is_opened_for_each_look_at_it",
+    ("streaming", "a client writes pages in any order"):
+        "test_spool::test_what_another_computer_has_not_written_yet_is_read_as_zeros_up_to_the_end_of_a_page",
     ("worker", '"gone" may be a cached answer'):
         f"{FAULTS}::test_a_claim_that_a_cache_denies_is_tried_again",
     ("worker", "the rename came late"): f"{WORKER}::test_a_claim_that_succeeds_late_is_found_and_run",
     ("worker", "what another node asked for meanwhile"):
         f"{FAULTS}::test_a_marker_that_came_during_a_job_is_looked_for_before_the_next",
-}
-
-# Comments of which no test yet fails without what stands there: each is to get its row above.
-OWED = {
-    ("arrays", "a lost reply makes the client ask twice. Nobody else"), ("awaiting", "the server exports the jar anew"),
-    ("awaiting", "completed/ first"), ("cancelling", "what the worker has written"),
-    ("launch", "that something was not there a while ago"), ("resync", "opening asks whether"),
-    ("runner", "what other nodes have written for it"), ("runner", "what it has had written on other nodes"),
-    ("streaming", "opening asks the server"), ("streaming", "a client writes pages in any order"),
 }
 
 # Function → why it may ask about a path without opening the directory first, or list it itself.
@@ -146,12 +156,8 @@ def rows(module, text):
     return [key for key in RULES if key[0] == module and text.startswith(key[1])]
 
 
-def _is_owed(module, text):
-    return any(module == of and text.startswith(start) for of, start in OWED)
-
-
 def test_every_rule_in_the_program_names_its_test():
-    unknown = [found for found in comments() if len(rows(*found)) != 1 and not _is_owed(*found)]
+    unknown = [found for found in comments() if len(rows(*found)) != 1]
     assert not unknown, "each # NFS: comment has a row in RULES, with a test that fails without what stands there"
 
 

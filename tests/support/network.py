@@ -1,8 +1,8 @@
 """A client of a network file system that remembers too much, played over the functions of `os` that ask.
 
-It remembers names as absent and listings as they were. As measured on Linux NFS, opening a directory and asking for
-its attributes renews what is remembered of its names, unless two changes have fallen into one tick of the server's
-clock (`is_same_tick`); a listing stays as it was until the client is told to forget it.
+It remembers names as absent, and listings and files as they were. As measured on Linux NFS, opening a directory renews
+what is remembered of its names, unless two changes have fallen into one tick of the server's clock (`is_same_tick`); a
+listing stays as it was until the client is told to forget it, and what a file is like until somebody opens it.
 """
 
 import builtins
@@ -20,6 +20,7 @@ class Client:
         self.is_same_tick = False
         self._absent: set[str] = set()
         self._listings: dict[str, list[str]] = {}
+        self._files: dict[str, os.stat_result] = {}
         self._real = {name: getattr(os, name) for name in
                       ("stat", "lstat", "readlink", "open", "fstat", "rename", "listdir", "scandir", "posix_fadvise")}
         for name in self._real:
@@ -34,6 +35,10 @@ class Client:
     def remember_listing(self, directory: str) -> None:
         """Show `directory` as it is now, whatever happens in it."""
         self._listings[directory] = self._real["listdir"](directory)
+
+    def remember_file(self, path: str) -> None:
+        """Say of `path` that it is as it is now, whatever is written into it."""
+        self._files[path] = self._real["stat"](path)
 
     def _known(self, path: object, dir_fd: int | None = None) -> object:
         if isinstance(path, (str, os.PathLike)):
@@ -51,7 +56,8 @@ class Client:
             self._absent = {path for path in self._absent if os.path.dirname(path) != directory}
 
     def _stat(self, path: object, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
-        return self._real["stat"](self._known(path, dir_fd), dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+        found = self._real["stat"](self._known(path, dir_fd), dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+        return self._files.get(path, found) if isinstance(path, str) else found
 
     def _lstat(self, path: object, *, dir_fd: int | None = None) -> os.stat_result:
         return self._real["lstat"](self._known(path, dir_fd), dir_fd=dir_fd)
@@ -60,7 +66,13 @@ class Client:
         return self._real["readlink"](self._known(path, dir_fd), dir_fd=dir_fd)
 
     def _open(self, path: object, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-        return self._real["open"](self._known(path, dir_fd), flags, mode, dir_fd=dir_fd)
+        handle = self._real["open"](self._known(path, dir_fd), flags, mode, dir_fd=dir_fd)
+        if flags & os.O_PATH:
+            return handle
+        self._files.pop(self._path(handle), None)
+        if flags & os.O_DIRECTORY:
+            self._renew(self._path(handle))
+        return handle
 
     def _rename(self, source: object, target: object) -> None:
         self._real["rename"](self._known(source), target)
@@ -118,7 +130,7 @@ def lose_reply(monkeypatch: pytest.MonkeyPatch, name: str, code: int, among: str
 
     def losing(*arguments: object, **more: object) -> object:
         result = was(*arguments, **more)
-        if left and among in str(arguments[-1] if name == "symlink" else arguments[0]):
+        if left and among in str(arguments[-1] if name in ("symlink", "link") else arguments[0]):
             left.pop()
             raise OSError(code, os.strerror(code), str(arguments[0]))
         return result
