@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import time
 import types
 
@@ -458,20 +459,24 @@ def test_the_task_whose_making_lost_its_reply_is_there_once_and_the_others_follo
         assert set(os.listdir(jar.unclaimed)) == tasks and os.listdir(jar.limbo) == []
 
 
-def test_a_job_whose_intent_is_not_seen_yet_is_cancelled_once_it_is(jar, monkeypatch):
+def test_a_job_whose_intent_is_seen_late_and_then_not_is_cancelled_by_one_order(jar, monkeypatch):
     monkeypatch.setattr(cancelling, "LOOK_ANEW", 0.0)
-    unseen, was = [None] * 3, journal.History.attempt
+    answers, was = [True, False, True, False, True, False, False], journal.History.attempt
 
     def attempt(self, category, name):
-        found = was(self, category, name)
-        return unseen.pop() if unseen else found
+        if answers and not answers.pop():
+            return None
+        if not answers:
+            w.signal(signal.SIGCONT)
+        return was(self, category, name)
     place, change = workers.submit(jar, "exec sleep 60"), changing.Change(jar, workers.NODE)
     with workers.working(jar) as w:
         processes.until(lambda: os.listdir(w.claims) == [place.name] and w.journal())
+        w.signal(signal.SIGSTOP)
         with monkeypatch.context() as patch:
             patch.setattr(journal.History, "attempt", attempt)
             cancelling.cancel(change, [place._replace(state=states.CLAIMS, holder=w.claims)])
-        assert not change.left and len(change.done) == 1 and not unseen
+        assert not change.left and len(change.done) == 1 and not answers
         assert [line["a"] for line in notes.read(jar, place.name)] == [w.ends()[0]["a"]]
 
 

@@ -25,7 +25,7 @@ RULES = {
     ("blame", "a claim whose reply was lost"):
         f"{FAULTS}::test_a_job_that_the_cache_denies_for_long_is_given_back_and_not_refused",
     ("cancelling", "what the worker has written"):
-        f"{FAULTS}::test_a_job_whose_intent_is_not_seen_yet_is_cancelled_once_it_is",
+        f"{FAULTS}::test_a_job_whose_intent_is_seen_late_and_then_not_is_cancelled_by_one_order",
     ("claiming", "the listing says what it is"):
         f"{FAULTS}::test_what_lies_in_claims_is_a_job_although_its_name_is_remembered_as_absent",
     ("claiming", "opening asks the server"): f"{FAULTS}::test_a_candidate_that_only_a_cache_still_knows_is_left",
