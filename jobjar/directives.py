@@ -108,6 +108,7 @@ OPTIONS: dict[str, Option] = {
     "umask": Option(OWN, "MODE", parameters.umask, "the umask of whoever submitted it", show=parameters.show_umask),
     "env": Option(OWN, "NAME=VALUE", parameters.variable, "an exported variable", many=True),
     "input": Option(OWN, "FILE", parameters.path, "what it reads on standard input"),
+    "feed": Option(OWN, "FILE", parameters.path, "the same, of a file that its client goes on writing"),
     "staged": Option(OWN, "SHA256", parameters.line, "the list of its files in store/"),
     "entries": Option(OWN, "COUNT", parameters.count, "how many entries stand at the end of the file"),
 }

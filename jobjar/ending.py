@@ -27,7 +27,7 @@ class Ending:
     """
 
     def __init__(self, leader: int, request: Request, factor: float, quit: Callable[[], bool],
-                 cancelled: Callable[[], str | None]) -> None:
+                 cancelled: Callable[[], str | None], feeder: int | None = None) -> None:
         self.reason: str | None = None
         self.why = ""
         self.told: float | None = None
@@ -35,7 +35,7 @@ class Ending:
         self._leader, self._quit, self._cancelled = leader, quit, cancelled
         self._limit: float = request.get("time", float("inf"))
         self._warning, self._warn_at = _warning(request)
-        self._memory = family.Memory(request["mem"] * factor) if "mem" in request else None
+        self._memory = family.Memory(request["mem"] * factor, feeder) if "mem" in request else None
 
     @property
     def peak(self) -> int:

@@ -93,8 +93,10 @@ def send_group(leader: int, number: int) -> None:
 class Memory:
     """What the job's processes have in memory together, in bytes. `peak`: the most that was seen, `most`: the limit."""
 
-    def __init__(self, most: float) -> None:
+    def __init__(self, most: float, feeder: int | None = None) -> None:
+        """`feeder`: a process that is none of the job's own."""
         self.most, self.peak = most, 0
+        self._feeder = feeder
         self._closer_at = 0.0
 
     def excess(self) -> int:
@@ -102,7 +104,7 @@ class Memory:
 
         The sum of what each has decides, but memory that several share is counted once before any is ended for it.
         """
-        pids = descendants()
+        pids = [pid for pid in descendants() if pid != self._feeder]
         total = sum(map(_resident, pids))
         self.peak = max(self.peak, total)
         began = time.monotonic()

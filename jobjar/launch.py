@@ -10,13 +10,14 @@ import signal
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 
-from jobjar import limits, process
+from jobjar import family, feeding, limits, process
 from jobjar.errors import VANISHED
 
-# How a job is to be started; None of what it does not ask for. `output`, `error`, `input`: absolute paths; `fresh`:
-# what is in the first two is to go; `limits`: as `limits.of` has them; `wrapped`: the program is that of --wrap-with.
-Terms = namedtuple("Terms", "directory umask input output error fresh nice limits wrapped",
-                   defaults=(None,) * 5 + (False, None, (), False))
+# How a job is to be started; None of what it does not ask for. `output`, `error`, `input`, `feed`: absolute paths;
+# `fresh`: what is in the first two is to go; `limits`: as `limits.of` has them; `wrapped`: the program is that of
+# --wrap-with.
+Terms = namedtuple("Terms", "directory umask input output error fresh nice limits wrapped feed",
+                   defaults=(None,) * 5 + (False, None, (), False, None))
 
 _EXEC = "exec"
 
@@ -30,18 +31,44 @@ class Unmet(OSError):
         self.why = f"{what} cannot be had on this node: {self.strerror}"
 
 
-def start(words: list[str], environment: dict[str, str], terms: Terms, output: str, lock: int) -> int:
-    """As `process.start`, on these terms; the program is looked for on the job's own PATH.
+def start(words: list[str], environment: dict[str, str], terms: Terms, output: str,
+          lock: int) -> tuple[int, int | None]:
+    """As `process.start`, on these terms; the program is looked for on the job's own PATH. (Its pid, that of its
+    feeder or None.)
 
     Unmet when the terms cannot be met, OSError as exec gives it.
     """
+    if terms.feed is None:
+        return _start(words, environment, terms, output, lock, None), None
+    feeder, inner = _fed(terms.feed, lock)
+    try:
+        return _start(words, environment, terms, output, lock, inner), feeder
+    except BaseException:
+        family.send(feeder, signal.SIGKILL)
+        os.waitpid(feeder, 0)
+        raise
+    finally:
+        os.close(inner)
+
+
+def _fed(path: str, lock: int) -> tuple[int, int]:
+    found: list[tuple[int, int]] = []
+    try:
+        _patiently(lambda: found.append(feeding.start(path, lock)), path)
+    except OSError as error:
+        raise Unmet(error.errno, "feed", path) from None
+    return found[0]
+
+
+def _start(words: list[str], environment: dict[str, str], terms: Terms, output: str, lock: int,
+           fed: int | None) -> int:
     inner, outer = os.pipe2(os.O_CLOEXEC)
     # Between fork and exec a signal would find the worker's handlers, in a process that is not the worker.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, process.SIGNALS)
     try:
         pid = os.fork()
         if pid == 0:
-            _become(_steps(words, environment, terms, output, lock), outer)
+            _become(_steps(words, environment, terms, output, lock, fed), outer)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(outer)
@@ -75,7 +102,8 @@ def _become(steps: Iterator[Step], report: int) -> None:
         os._exit(127)
 
 
-def _steps(words: list[str], environment: dict[str, str], terms: Terms, output: str, lock: int) -> Iterator[Step]:
+def _steps(words: list[str], environment: dict[str, str], terms: Terms, output: str, lock: int,
+           fed: int | None) -> Iterator[Step]:
     # The worker's own file is made as the worker makes it, whatever the job's umask.
     yield _EXEC, output, lambda: process.connect(output, process.APPEND | os.O_NOFOLLOW, (1, 2), 0o600)
     if terms.nice is not None:
@@ -84,7 +112,10 @@ def _steps(words: list[str], environment: dict[str, str], terms: Terms, output: 
         yield "chdir", terms.directory, lambda: os.chdir(terms.directory)
     if terms.umask is not None:
         yield "umask", None, lambda: os.umask(terms.umask)
-    yield "input", terms.input, lambda: process.connect(terms.input or os.devnull, os.O_RDONLY, (0,))
+    if fed is None:
+        yield "input", terms.input, lambda: process.connect(terms.input or os.devnull, os.O_RDONLY, (0,))
+    else:
+        yield "feed", None, lambda: os.dup2(fed, 0)
     flags = process.APPEND | (os.O_TRUNC if terms.fresh else 0)
     if terms.output is not None:
         # Both streams, in their order, unless the other has a file of its own.

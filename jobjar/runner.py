@@ -51,6 +51,7 @@ class Runner:
         self._report = report
         self._caches = resync.Caches()
         self._has_scratch = False
+        self._feeder: int | None = None
         process.keep_descriptors()
 
     def run(self, place: Place, attempt: str, tries: int, request: Request, tick: Callable[[float], float],
@@ -89,7 +90,7 @@ class Runner:
         except OSError as error:
             kind, why = blame.of_start(error, path)
             return Outcome(kind, why=why)
-        ending = Ending(pid, request, self._factor, quit, cancelled)
+        ending = Ending(pid, request, self._factor, quit, cancelled, self._feeder)
         status, usage = self._until_end(pid, began, tick, ending)
         process.bury(self._wait, self._report, ending.family, ending.told)
         self._capture.bound()
@@ -112,7 +113,7 @@ class Runner:
             return False
 
     def _start(self, path: str, begin: Start, quit: Callable[[], bool]) -> int:
-        deadline, was_seen = time.monotonic() + BUSY_TEXT, False
+        deadline, was_seen, self._feeder = time.monotonic() + BUSY_TEXT, False, None
         while True:
             try:
                 return self._spawn(begin.words, begin)
@@ -133,7 +134,8 @@ class Runner:
     def _spawn(self, words: list[str], begin: Start) -> int:
         if begin.terms is None:
             return process.start(words, begin.environment, self.output, self._lock)
-        return launch.start(words, begin.environment, begin.terms, self.output, self._lock)
+        pid, self._feeder = launch.start(words, begin.environment, begin.terms, self.output, self._lock)
+        return pid
 
     def _until_end(self, pid: int, began: float, tick: Callable[[float], float],
                    ending: Ending) -> tuple[int, object]:

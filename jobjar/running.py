@@ -12,11 +12,12 @@ from jobjar import fslook, journal, node, notes, preparation, states, submission
 from jobjar.awaiting import resync_after
 from jobjar.config import Settings
 from jobjar.directives import Request
-from jobjar.errors import JobJarError, NoSuchJob, UsageError
+from jobjar.errors import JobJarError, NoSuchJob, UsageError, at_fault
+from jobjar.feeding import IN, Intake
 from jobjar.interrupts import Interrupted, Interrupts
 from jobjar.job import COMPLETED, FAILED, LOST_AFTER, Job
 from jobjar.layout import Jar
-from jobjar.spool import ERR, IN, OUT, Spool
+from jobjar.spool import ERR, OUT, Spool
 from jobjar.watch import Alarm
 
 BROKEN_PIPE = 141
@@ -88,6 +89,7 @@ class _Client:
         self._status: int | None = None
         self._give_up_at = float("inf")
         self._is_mute = False
+        self._intake: Intake | None = None
         self._attempts = 0
         # When the job was seen last, and its spool was last written to or closed by it.
         self._seen = self._stirred = self._look_all_at = time.monotonic()
@@ -97,15 +99,18 @@ class _Client:
         """Submit the job; the exit status when that was interrupted, else None."""
         try:
             with self._interrupts.allowed():
-                has_input = self.spool.fill(0, lambda: _say("standard input has not ended yet, and the job begins"
-                                                            " when it has: `</dev/null` gives it none"))
+                given = self.spool.fill(0)
         except Interrupted as interrupted:
             return 128 + interrupted.number
         asked = {"export": "ALL", **wishes, "umask": _umask(), "open_mode": "append"}
         if "snapshot" not in asked:
             asked.setdefault("chdir", ".")
-        for key, name in (("output", OUT), ("error", ERR), *([("input", IN)] if has_input else [])):
-            asked[key] = self.spool.file(name).replace("%", "%%") if key != "input" else self.spool.file(name)
+        for key, name in (("output", OUT), ("error", ERR)):
+            asked[key] = self.spool.file(name).replace("%", "%%")
+        if isinstance(given, Intake):
+            self._intake, asked["feed"] = given, self.spool.file(IN)
+        elif given:
+            asked["input"] = given
         request = preparation.prepare(self.jar, data, asked, self.settings.node)
         self.may_remove = False
         self._job = Job(self.jar, submission.submit(self.jar, request))
@@ -127,6 +132,7 @@ class _Client:
             moved = self._print(has_ended)
             if has_ended and not moved:
                 return self._end()
+            moved += self._receive(has_ended)
             is_pressed = self._interrupts.heed()
             if is_pressed and self._status is None:
                 self._cancel(128 + self._interrupts.number)
@@ -164,6 +170,18 @@ class _Client:
                 self._cancel(1)
                 _say(f"standard {'output' if to == 1 else 'error'}: {error.strerror}: the job is cancelled")
         return moved
+
+    def _receive(self, has_ended: bool) -> int:
+        """Put more of standard input into the spool, while there is a job that may read it; how many bytes that was."""
+        if self._intake is None:
+            return 0
+        try:
+            return self._intake.receive(self._alarm, not has_ended and self._status is None)
+        except OSError as error:
+            _say(f"{at_fault(error) or 'standard input'}: {error.strerror}: the job would read a part of it only")
+            self._intake = None
+            self._cancel(1)
+            return 0
 
     def _has_ended(self) -> bool:
         """Whether the job's file is where the files of jobs are that have ended; two lookups, most times."""

@@ -1,25 +1,23 @@
 """The directory in limbo/ through which a `jobjar run` and its job exchange what is read and printed.
 
 `limbo/.run.NODE.PID.NONCE/` with `out`, `err` and perhaps `in`, made by the client before it submits and removed by it
-when all has been printed. docs/PROTOCOL.md section 2.
+when all has been printed. What is received while the job runs is the matter of `feeding`. docs/PROTOCOL.md section 2.
 """
 
-import errno
 import os
 import stat
-from collections.abc import Callable
 
-from jobjar import fslook, fsops, layout, mounts, node, registration, resync
+from jobjar import fslook, fsops, layout, node, registration, resync
 from jobjar.directives import Request
 from jobjar.errors import NO_ROOM, TryAgain
+from jobjar.feeding import IN, Intake
 from jobjar.layout import Jar
 from jobjar.node import Identity
-from jobjar.streaming import Tail
+from jobjar.streaming import CHUNK, Tail
 
-OUT, ERR, IN = "out", "err", "in"
+OUT, ERR = "out", "err"
 # The id of the job, for whoever finds the spool when its client has been killed.
 JOB = "job"
-_CHUNK = 2**18
 
 
 class Spool:
@@ -28,8 +26,7 @@ class Spool:
     def __init__(self, jar: Jar, me: Identity) -> None:
         self.path = os.path.join(jar.limbo, f"{layout.RUN}{node.owner(me)}.{node.nonce(me)}")
         fsops.make_directory(self.path, 0o700)
-        place = mounts.place(self.path)
-        is_remote = place is not None and place.mount in resync.remotes()
+        is_remote = resync.is_on_remote(self.path)
         self.tails = []
         for name in (OUT, ERR):
             # The job may have any umask, and what it prints is to be read here.
@@ -40,32 +37,29 @@ class Spool:
         """The path of `out`, `err` or `in`."""
         return os.path.join(self.path, name)
 
-    def fill(self, source: int, tell: Callable[[], None]) -> bool:
-        """Copy all that can be read from `source` into `in`; False when there is nothing to be read.
+    def fill(self, source: int) -> Intake | str | None:
+        """What the job is to read: the path of `in`, with all that is in the regular file `source`; an Intake, of what
+        else can be read; None when there is nothing to be read. TryAgain: no space.
 
-        `tell()` is called when that has to be waited for. TryAgain: no space. A regular file is read from where it
-        stands, and still stands there afterwards.
+        A regular file is read from where it stands, and still stands there afterwards.
         """
         try:
             found = os.fstat(source)
         except OSError:
-            return False
+            return None
         is_nothing = stat.S_ISCHR(found.st_mode) and found.st_rdev == os.stat(os.devnull).st_rdev
         if is_nothing or os.isatty(source):
-            return False
-        handle = os.open(self.file(IN), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            return None
+        if not stat.S_ISREG(found.st_mode):
+            return Intake(self.path, source)
         try:
-            if stat.S_ISREG(found.st_mode):
-                _copy_file(source, handle)
-            else:
-                _copy_stream(source, handle, tell)
-            fsops.close(handle)
+            _copy_file(source, self.file(IN))
         except OSError as error:
             if error.errno in NO_ROOM:
                 raise TryAgain(f"{self.file(IN)}: {error.strerror}: standard input does not fit there, and nothing is"
                                " submitted") from None
             raise
-        return True
+        return self.file(IN)
 
     def note(self, id: str) -> None:
         """Write down whose spool it is."""
@@ -116,33 +110,13 @@ def keep(jar: Jar, path: str, name: str) -> None:
     fsops.remove_tree(path)
 
 
-def _copy_file(source: int, target: int) -> None:
-    at = os.lseek(source, 0, os.SEEK_CUR)
-    # Read without moving on, for the shell's loop that has it as its input reads on in it.
-    while data := os.pread(source, _CHUNK, at):
-        fsops.write_all(target, data)
-        at += len(data)
-
-
-def _copy_stream(source: int, target: int, tell: Callable[[], None]) -> None:
-    import select
-    poll = select.poll()
-    poll.register(source, select.POLLIN)
-    has_told = False
-    while True:
-        if not has_told and not poll.poll(2000):
-            has_told = True
-            tell()
-        try:
-            data = os.read(source, _CHUNK)
-        except BlockingIOError:
-            poll.poll()
-            continue
-        except OSError as error:
-            # A terminal that has gone, or a directory as standard input.
-            if error.errno not in (errno.EIO, errno.EISDIR):
-                raise
-            return
-        if not data:
-            return
-        fsops.write_all(target, data)
+def _copy_file(source: int, path: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        at = os.lseek(source, 0, os.SEEK_CUR)
+        # Read without moving on, for the shell's loop that has it as its input reads on in it.
+        while data := os.pread(source, CHUNK, at):
+            fsops.write_all(handle, data)
+            at += len(data)
+    finally:
+        fsops.close(handle)

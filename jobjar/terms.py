@@ -10,8 +10,8 @@ from jobjar.directives import Request
 from jobjar.errors import UsageError
 
 # What has to be done before the job is there, each in the job's own process.
-_BEFORE = frozenset(("chdir", "umask", "input", "output", "error", "nice", "cpu_time", "file_size", "address_space",
-                     "wrap_with"))
+_BEFORE = frozenset(("chdir", "umask", "input", "feed", "output", "error", "nice", "cpu_time", "file_size",
+                     "address_space", "wrap_with"))
 
 # The command line, the environment, and the terms; None: those of a plain job.
 Start = namedtuple("Start", "words environment terms")
@@ -40,7 +40,7 @@ def _terms(request: Request, name: str, plain: dict[str, str], factor: float) ->
     is_fresh = request.get("open_mode") != "append" and plain["JJ_ATTEMPT"] == "1"
     return launch.Terms(directory, request.get("umask"), request.get("input"), _under(filled, "output", top),
                         _under(filled, "error", top), is_fresh, request.get("nice"), limits.of(request, factor),
-                        "wrap_with" in request)
+                        "wrap_with" in request, request.get("feed"))
 
 
 def _under(request: Request, key: str, top: str | None) -> str | None:

@@ -113,6 +113,14 @@ class Alarm:
         for directory in directories:
             self._watch.once(directory, written)
 
+    def attach(self, descriptor: int, events: int = select.POLLIN) -> None:
+        """Let sleeps end, until `detach`, when the descriptor can be read, or has an error."""
+        self._poll.register(descriptor, events)
+
+    def detach(self, descriptor: int) -> None:
+        """Undo `attach`."""
+        self._poll.unregister(descriptor)
+
     def sleep(self, seconds: float) -> set[str]:
         """Sleep for at most `seconds`; the directories in which something has happened."""
         self._poll.poll(max(0, round(seconds * 1000 + 0.5)))

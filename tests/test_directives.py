@@ -22,7 +22,7 @@ EXAMPLES = {
     "snapshot": (".", "."), "stage-in": ("a,b", ["a", "b"]), "stage-out": ("c", ["c"]), "retries": ("3", 3),
     "retry-delay": ("5m", 300), "requeue-on": ("85,99", [85, 99]), "max-fails": ("2", 2), "submit-dir": ("/d", "/d"),
     "submit-host": ("rain", "rain"), "umask": ("022", 18), "env": ("A=b c", ["A=b c"]), "input": ("/dev/null",) * 2,
-    "staged": ("ab12", "ab12"), "entries": ("7", 7),
+    "staged": ("ab12", "ab12"), "entries": ("7", 7), "feed": ("/s/in", "/s/in"),
 }
 FLAGS = [name for name, option in OPTIONS.items() if option.is_flag]
 

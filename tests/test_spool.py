@@ -4,9 +4,9 @@ import os
 import threading
 
 import pytest
-from support import jars, nodes, workers
+from support import jars, nodes, processes, workers
 
-from jobjar import inspection, job, mending, node, spool, streaming
+from jobjar import feeding, inspection, job, mending, node, spool, streaming, watch
 from jobjar.spool import Spool
 from jobjar.streaming import Tail
 
@@ -177,22 +177,42 @@ def test_what_has_not_arrived_is_copied_when_it_has_or_when_the_job_has_ended(gr
     assert content(path) == content(tmp_path / "out")
 
 
-def test_what_the_client_reads_is_spooled_whole(jar):
-    mine = Spool(jar, ME)
-    inner, outer = os.pipe()
-    with open(outer, "wb") as file:
-        file.write(b"some\0thing")
-    told = []
-    assert mine.fill(inner, lambda: told.append(1)) and told == []
-    assert content(mine.file("in")) == b"some\0thing"
-    os.close(inner)
+def test_a_regular_file_is_spooled_whole_from_where_it_stands(jar, tmp_path):
+    mine, path = Spool(jar, ME), jars.write(str(tmp_path / "given"), "some thing")
+    with open(path, "rb", buffering=0) as file:
+        file.seek(5)
+        assert mine.fill(file.fileno()) == mine.file("in") and file.tell() == 5
+    assert content(mine.file("in")) == b"thing"
+
+
+def test_of_an_input_without_end_no_more_is_spooled_than_a_little_beyond_what_the_job_has_read(jar):
+    mine, alarm = Spool(jar, ME), watch.Alarm()
+    with open("/dev/zero", "rb") as zero:
+        intake = mine.fill(zero.fileno())
+
+        def received():
+            return sum(intake.receive(alarm, True) for _ in range(8))
+
+        assert received() == feeding.WINDOW and intake.receive(alarm, False) == 0
+        inner, outer = os.pipe()
+        feeder = threading.Thread(target=feeding.feed, args=(mine.file("in"), outer))
+        feeder.start()
+        left = streaming.TURN
+        while left:
+            left -= len(os.read(inner, min(left, 2**16)))
+        # Nobody waits for what was taken to be told.
+        processes.until(lambda: received() == streaming.TURN, "room for more")
+        os.close(inner)
+        feeder.join()
+        os.close(outer)
+    assert os.stat(mine.file("in")).st_size == feeding.WINDOW + streaming.TURN
 
 
 def test_nothing_is_read_where_there_is_nothing(jar):
     mine = Spool(jar, ME)
     with open(os.devnull, "rb") as null:
-        assert not mine.fill(null.fileno(), lambda: None)
-    assert not mine.fill(1023, lambda: None) and sorted(os.listdir(mine.path)) == ["err", "out"]
+        assert mine.fill(null.fileno()) is None
+    assert mine.fill(1023) is None and sorted(os.listdir(mine.path)) == ["err", "out"]
 
 
 def test_the_job_of_a_spool(jar):

@@ -1,5 +1,6 @@
 """`jobjar run`, as a shell meets it, with real workers."""
 
+import errno
 import os
 import pty
 import signal
@@ -9,7 +10,7 @@ import sys
 import pytest
 from support import jars, nodes, processes, programs, workers
 
-from jobjar import running, streaming, watch
+from jobjar import feeding, fsops, running, streaming, watch
 from jobjar.errors import UsageError
 
 
@@ -95,11 +96,107 @@ def test_standard_input_comes_from_a_pipe_and_from_a_file(jar, worker, tmp_path)
         assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 6
 
 
-def test_an_input_that_does_not_end_is_told_of_and_an_interrupt_submits_nothing(jar):
-    process = start("cat", stdin=subprocess.PIPE)
-    assert b"standard input has not ended yet" in process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    assert finish(process)[:2] == (130, b"")
+def test_what_is_typed_while_the_job_runs_reaches_it(jar, worker):
+    process = start("read a; echo got $a; read b; echo got $b; cat", stdin=subprocess.PIPE)
+    for word in (b"one", b"two"):
+        process.stdin.write(word + b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"got " + word + b"\n"
+    assert finish(process, b"rest") == (0, b"rest", b"")
+
+
+def test_a_job_that_does_not_read_an_input_without_end_ends(jar, worker):
+    inner, outer = os.pipe()
+    try:
+        assert run("echo here", stdin=inner) == (0, b"here\n", b"")
+    finally:
+        os.close(inner)
+        os.close(outer)
+
+
+def test_who_writes_without_end_to_a_job_that_has_ended_is_told_as_by_any_program(jar, worker):
+    with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as source:
+        process = start("head", "-n", "1", stdin=source.stdout)
+        source.stdout.close()
+        assert finish(process) == (0, b"y\n", b"") and spools(jar) == []
+        # It writes to a pipe that nobody reads.
+        assert source.wait(processes.PATIENCE) == -signal.SIGPIPE
+
+
+def test_a_large_input_arrives_whole_and_a_reader_that_stops_early_is_no_error(jar, worker):
+    given = os.urandom(1000) * 50000
+    assert len(given) > 2 * feeding.WINDOW
+    status, out, err = run("cat", given=given)
+    assert (status, err) == (0, b"") and out == given
+    assert run("head -c 10", given=given) == (0, given[:10], b"")
+
+
+def test_a_job_that_is_begun_again_reads_all_of_its_input_again(jar, worker):
+    process = start("--retries=1", "cat; test $JJ_ATTEMPT = 2", stdin=subprocess.PIPE)
+    status, out, err = finish(process, b"input\n")
+    assert (status, out) == (0, b"input\ninput\n") and b"attempt 2" in err
+
+
+def test_the_death_of_its_worker_is_not_the_end_of_its_input(jar, tmp_path):
+    with workers.working(jar) as first:
+        process = start(f"while read word; do echo $word; done; touch {tmp_path}/over", stdin=subprocess.PIPE)
+        process.stdin.write(b"before\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"before\n"
+        first.signal(signal.SIGKILL)
+        first.wait()
+    process.stdin.write(b"after\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == b"after\n" and not os.path.exists(tmp_path / "over")
+    site = nodes.Site(jar)
+    processes.until(lambda: site.run("recover_stranded", "--kill-orphans")[0] == 0 and os.listdir(jar.unclaimed),
+                    "the recovery")
+    # The next worker is a copy of this process, and would keep the pipe open.
+    process.stdin.write(b"last\n")
+    process.stdin.close()
+    process.stdin = None
+    with workers.working(jar):
+        assert finish(process)[:2] == (0, b"before\nafter\nlast\n")
+
+
+def test_an_input_that_has_no_room_in_the_jar_cancels_the_job(jar, worker, monkeypatch):
+    pid = os.fork()
+    if pid == 0:
+        inner, outer = os.pipe()
+        os.write(outer, b"too much")
+        os.dup2(inner, 0)
+        os._exit(_run_on_a_full_disk(jar))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert worker.ends()[0]["state"] == "CANCELLED" and spools(jar) == []
+
+
+def _run_on_a_full_disk(jar):
+    write_all = fsops.write_all
+
+    def fail(handle, data):
+        if bytes(data) == b"too much":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/the/spool/in")
+        write_all(handle, data)
+
+    fsops.write_all = fail
+    return running.run(jar, workers.settings(jar), ["cat"], {})
+
+
+def test_memory_is_that_of_the_job_and_not_of_who_feeds_it(jar, worker):
+    with start("--mem=1G", "echo begun; sleep 1; exec cat", stdin=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"begun\n" and finish(process)[0] == 0
+    # A shell and what it starts have some 5 MB, a feeder has some 20.
+    assert 0 < worker.ends()[0]["maxrss"] < 12_000
+
+
+def test_an_interrupt_while_a_file_is_being_copied_submits_nothing(jar, tmp_path):
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(2**33)
+    with open(tmp_path / "large", "rb") as file:
+        process = start("cat", stdin=file)
+        processes.until(lambda: spools(jar) and "in" in os.listdir(os.path.join(jar.limbo, *spools(jar))), "the spool")
+        process.send_signal(signal.SIGINT)
+        assert finish(process)[:2] == (130, b"")
     assert spools(jar) == os.listdir(jar.unclaimed) == os.listdir(jar.failed) == []
 
 
@@ -338,7 +435,7 @@ def test_a_job_that_is_retried_without_its_input_is_refused(jar, worker):
     assert programs.run("jobjar", "retry", name)[0] == 0
     processes.until(lambda: os.path.isfile(f"{jar.failed}/{name}") and not os.path.islink(f"{jar.failed}/{name}"),
                     "the refusal")
-    assert "--input=" in worker.log()
+    assert "--feed=" in worker.log()
 
 
 def test_words_are_quoted_as_the_shell_reads_them():
