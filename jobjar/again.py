@@ -3,11 +3,14 @@
 import time
 from collections import namedtuple
 
-from jobjar import notes, registration
+from jobjar import fslook, notes, staff
 from jobjar.directives import Request
-from jobjar.layout import Jar, Place, split_worker
+from jobjar.layout import Jar, Place
+from jobjar.node import Identity
+from jobjar.staff import Worker
 
-# For so many seconds the node on which it has failed leaves it to workers of others.
+# For so many seconds the node on which it has failed leaves it to workers of others, even if none of them is free. For
+# as long a look at them holds; and so long one may need to take it when it has woken up.
 FOR_OTHERS = 5.0
 
 # What notes say of an attempt that is repeated, besides which one it was.
@@ -47,19 +50,38 @@ def why_cancelled(line: dict) -> str:
     return f"it was cancelled while it ran, by {line.get('who')}" + (f": {line['why']}" if line.get("why") else "")
 
 
-def for_others(jar: Jar, place: Place, node: str) -> float:
-    """For how many seconds a worker of `node` should leave the job to others, since it has failed there just now."""
-    if not notes.has(jar, place.name):
-        return 0.0
-    failures = [line for line in notes.tally(jar, place.name, place.category).requeues.values() if line.get("counts")]
-    last = max(failures, key=lambda line: line["t"], default={})
-    if last.get("node") != node:
-        return 0.0
-    # By this node's own clock.
-    rest = max(last["t"], last.get("until") or 0.0) + FOR_OTHERS - time.time()
-    return min(rest, FOR_OTHERS) if rest > 0 and _are_others(jar, node) else 0.0
+class Others:
+    """The workers of other nodes, as one worker sees them."""
 
+    def __init__(self, jar: Jar, me: Identity, longest: float) -> None:
+        """`longest`: for how many seconds a worker that waits for jobs may sleep."""
+        self.jar, self._me, self._longest = jar, me, longest + FOR_OTHERS
+        self._seen: list[Worker] = []
+        self._looked_at = float("-inf")
 
-def _are_others(jar: Jar, node: str) -> bool:
-    return any(split_worker(worker)[0] != node and registration.owns_jobs(jar, worker)
-               for worker in registration.workers(jar))
+    def leave(self, place: Place, server_now: float) -> float:
+        """For how many seconds to leave the job to them, since it has failed on this node; then ask again."""
+        if not notes.has(self.jar, place.name):
+            return 0.0
+        counted = notes.tally(self.jar, place.name, place.category).requeues.values()
+        last = max((line for line in counted if line.get("counts")), key=lambda line: line["t"], default={})
+        if last.get("node") != self._me.node:
+            return 0.0
+        # By this node's own clock, which may have been set since.
+        since = time.time() - max(last["t"], last.get("until") or 0.0)
+        if abs(since) >= self._longest:
+            return 0.0
+        return max(0.0, min(FOR_OTHERS, self._patience(place.category, server_now) - since))
+
+    def _patience(self, category: str | None, server_now: float) -> float:
+        """How long after its failure a job of this category is left to them."""
+        if time.monotonic() - self._looked_at >= FOR_OTHERS:
+            self._seen = [worker for worker in staff.look(self.jar, self._me, set(fslook.names(self.jar.workers)),
+                                                          server_now, []) if worker.node != self._me.node]
+            self._looked_at = time.monotonic()
+        if any(worker.state == staff.IDLE and category in (None, worker.node, *worker.categories)
+               for worker in self._seen):
+            # NFS: no inotify wakes it up, so it comes when it has slept.
+            return self._longest
+        # One that has a job may soon have none.
+        return FOR_OTHERS if any(worker.state in staff.LIVE for worker in self._seen) else 0.0

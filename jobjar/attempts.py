@@ -24,8 +24,10 @@ class Attempts:
     """What one worker needs for one job after the other. Never shared between processes."""
 
     def __init__(self, jar: Jar, me: node.Identity, journal: Journal, run: Runner, log: WorkerLog,
-                 trusted: frozenset[int], patience: Callable[[Exception, float], None], several: bool = False) -> None:
-        """`patience(error, seconds)` waits before a step is repeated, or raises to end it. `several`: as `vet`."""
+                 trusted: frozenset[int], patience: Callable[[Exception, float], None], several: bool = False,
+                 longest: float = PASS_OVER) -> None:
+        """`patience(error, seconds)` waits before a step is repeated, or raises to end it. `several`: as `vet`;
+        `longest`: as `again.Others`."""
         self.jar, self.journal, self.runner, self.log = jar, journal, run, log
         self.nonce = node.nonce(me)
         self.departures = Departures(jar, me, journal, run, log, patience)
@@ -33,7 +35,8 @@ class Attempts:
         self.categories: set[str] = set()
         self._view = jar.view(node.owner(me))
         self._trusted, self._several = trusted, several
-        self._count, self._node = 0, me.node
+        self._others = again.Others(jar, me, longest)
+        self._count = 0
         self.rest = 0.0
         self.attempt = Attempt("")
         self._told: set[str] = set()
@@ -46,7 +49,7 @@ class Attempts:
         vetted = vet(self.jar.path(place), self._trusted, server_now, self._several)
         if vetted.verdict == LEAVE:
             return LEFT
-        if vetted.request and self._is_early(place, vetted.request):
+        if vetted.request and self._is_early(place, vetted.request, server_now):
             return EARLY
         careful = self._begin(place, vetted.request)
         try:
@@ -67,10 +70,10 @@ class Attempts:
         self.attempt.vetted = vetted
         return WON
 
-    def _is_early(self, place: Place, asked: Request) -> bool:
+    def _is_early(self, place: Place, asked: Request, server_now: float) -> bool:
         self.rest = asked.get("begin", 0.0) - time.time()
         if self.rest <= 0.0 and "retries" in asked:
-            self.rest = again.for_others(self.jar, place, self._node)
+            self.rest = self._others.leave(place, server_now)
         # Somebody may give it another time meanwhile.
         self.rest = min(self.rest, PASS_OVER)
         return self.rest > 0.0

@@ -79,7 +79,7 @@ def _failures(job: Pending) -> Iterator[str]:
         node = accounting.string(again[-1], "node")
         why = listing.how(again[-1]) or "it is not said why"
         yield (f"it was given back {_times(len(again))}, the last time on {node}: {why}; workers there leave it to"
-               " those of other nodes for some seconds")
+               " those of other nodes for a while")
 
 
 def _times(count: int) -> str:

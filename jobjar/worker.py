@@ -43,7 +43,7 @@ class Worker:
         self.runner = Runner(jar, self.name, lock, settings.max_log, settings.limit_factor,
                              {**base, "JJ_NODE": me.node}, self._wait, self.log.say)
         self.attempts = Attempts(jar, me, self.journal, self.runner, self.log, trusted, self._be_patient,
-                                 trust.is_private(jar, settings))
+                                 trust.is_private(jar, settings), _longest(settings.pause_time))
         self.blockade = fitness.Blockade(self.log.say)
         self.room = fitness.Room(jar.home, settings.min_free, self.log.say)
         self.faults = fitness.Faults(jar, self.name, me.node, self.runner.is_fit, self.log.say)
@@ -286,5 +286,9 @@ class Worker:
 
 def _spread(seconds: float) -> float:
     """About so many seconds, so that not all workers ask the server at once."""
-    spread = min(10.0, seconds / 10)
-    return seconds + random.uniform(-spread, spread)
+    return random.uniform(2 * seconds - _longest(seconds), _longest(seconds))
+
+
+def _longest(seconds: float) -> float:
+    """The longest time that `_spread` makes of so many seconds."""
+    return seconds + min(10.0, seconds / 10)

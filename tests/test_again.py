@@ -9,9 +9,10 @@ import pytest
 from jobjar import again, node, notes
 from jobjar.journal import History
 from jobjar.layout import Place
+from jobjar.node import myself
 from jobjar.recovery import Recovery
 from support import jars, processes, workers
-from support.nodes import Dead
+from support.nodes import Dead, dead_identity
 
 
 def job(jar, lines, body="exit 1", name="a.0", category=None):
@@ -216,24 +217,68 @@ def test_what_counts_goes_with_a_job_that_gets_another_name(jar):
 
 # Where.
 
-def test_the_node_on_which_a_job_has_failed_leaves_it_to_others_for_a_while(jar, monkeypatch):
-    place = Place("unclaimed", None, "a.0")
-    assert again.for_others(jar, place, "rain") == 0.0
-    notes.add(jar, "rain.1", "a.0", None, "requeue", a="x-1", counts=True, node="rain")
-    assert again.for_others(jar, place, "rain") == 0.0
-    os.makedirs(os.path.join(jar.workers, "snow.7", "claims"))
-    assert 0.0 < again.for_others(jar, place, "rain") <= again.FOR_OTHERS and again.for_others(jar, place, "snow") == 0.0
-    notes.add(jar, "rain.1", "a.0", None, "requeue", a="x-2", counts=True, node="snow", t=time.time() + 1)
-    assert again.for_others(jar, place, "rain") == 0.0
-    later = time.time() + again.FOR_OTHERS + 2
-    monkeypatch.setattr(again.time, "time", lambda: later)
-    assert again.for_others(jar, place, "snow") == 0.0
+LONGEST = 66.0
+
+
+class Other:
+    """A worker of the node `snow`, as its directory shows it."""
+
+    def __init__(self, jar, *categories):
+        self.dead = Dead(jar, dead_identity("snow"), categories=list(categories))
+        self.beat = os.path.join(self.dead.directory, "beat")
+
+    def put(self, name, directory=""):
+        jars.write(os.path.join(self.dead.directory, directory, name), "")
+
+    def take(self, name, directory=""):
+        os.remove(os.path.join(self.dead.directory, directory, name))
+
+
+def left(jar, since, category=None, on="rain"):
+    """Whether a worker of the node leaves a job to others that has failed on `rain` so many seconds ago."""
+    notes.add(jar, "rain.1", "a.0", category, "requeue", a=f"x-{since}", counts=True, node="rain")
+    place, now = Place("unclaimed", category, "a.0"), time.time()
+    others = again.Others(jar, myself(on), LONGEST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(again.time, "time", lambda: now + since)
+        rest = others.leave(place, now)
+    assert 0.0 <= rest <= again.FOR_OTHERS
+    return rest > 0.0
+
+
+def test_a_job_that_has_failed_is_left_to_a_free_worker_of_another_node_until_that_must_have_looked(jar):
+    assert not left(jar, 0.0)
+    other = Other(jar, "C")
+    assert left(jar, 0.0) and not left(jar, 0.0, on="snow")
+    assert left(jar, LONGEST) and not left(jar, LONGEST + again.FOR_OTHERS + 1)
+    assert left(jar, LONGEST, "C") and left(jar, LONGEST, "snow") and not left(jar, LONGEST, "D")
+    # A clock that was set must not keep a job for ever.
+    assert not left(jar, -2 * LONGEST)
+    os.utime(other.beat, (1, 1))
+    assert not left(jar, 0.0)
+
+
+@pytest.mark.parametrize("what, where", [("b.0", "claims"), ("PAUSE", ""), ("STOP", "")])
+def test_a_job_that_has_failed_is_left_to_workers_that_are_not_free_for_moments_only(jar, what, where):
+    other = Other(jar)
+    other.put(what, where)
+    assert left(jar, 1.0) and not left(jar, again.FOR_OTHERS + 1)
+    other.take(what, where)
+    assert left(jar, again.FOR_OTHERS + 1)
+
+
+def test_the_delay_of_a_job_that_is_repeated_does_not_count_as_time_that_others_had(jar):
+    Other(jar)
+    notes.add(jar, "rain.1", "a.0", None, "requeue", a="x-1", counts=True, node="rain", t=time.time() - 1000,
+              until=time.time() - LONGEST)
+    assert again.Others(jar, myself("rain"), LONGEST).leave(Place("unclaimed", None, "a.0"), time.time()) > 0
 
 
 def test_a_job_that_has_failed_on_one_node_is_run_on_the_other(jar):
-    told = os.path.join(jar.home, "ran")
-    job(jar, "--retries=1", f"echo $JJ_NODE >>{told}; [ $JJ_ATTEMPT = 2 ]")
-    with workers.working(jar, JJ_NODE="rain", JJ_PAUSE_TIME="1"), workers.working(jar, JJ_NODE="snow", JJ_PAUSE_TIME="1"):
+    """However slow that one is: it may sleep for a minute, and so long the job is left to it."""
+    told, more = os.path.join(jar.home, "ran"), {"JJ_PAUSE_TIME": "60"}
+    with workers.working(jar, JJ_NODE="rain", **more), workers.working(jar, JJ_NODE="snow", **more):
+        job(jar, "--retries=1", f"echo $JJ_NODE >>{told}; [ $JJ_ATTEMPT = 2 ]")
         processes.until(lambda: os.listdir(jar.completed) == ["a.0"])
     first, second = jars.read(told).split()
     assert {first, second} == {"rain", "snow"}
@@ -241,6 +286,14 @@ def test_a_job_that_has_failed_on_one_node_is_run_on_the_other(jar):
 
 def test_alone_it_does_not_wait_for_others(jar):
     job(jar, "--retries=1", "[ $JJ_ATTEMPT = 2 ]")
-    worker = workers.drain(jar)
-    claims = [line["t"] for line in worker.journal() if line["e"] == "claim"]
-    assert len(claims) == 2 and claims[1] - claims[0] < again.FOR_OTHERS
+    workers.drain(jar, before=refuse_to_leave)
+    assert os.listdir(jar.completed) == ["a.0"]
+
+
+def refuse_to_leave():
+    was = again.Others.leave
+
+    def leave(self, *more):
+        assert was(self, *more) == 0.0
+        return 0.0
+    again.Others.leave = leave

@@ -12,6 +12,8 @@ FAULTS, GLANCE, WORKER = "test_nfs_faults", "test_glance", "test_worker"
 
 # (module, how its `# NFS:` comment begins) → the tests that fail without what stands there.
 RULES = {
+    ("again", "no inotify wakes it up"):
+        "test_again::test_a_job_that_has_failed_is_left_to_a_free_worker_of_another_node_until_that_must_have_looked",
     ("arrays", "a lost reply makes the client ask twice. Nobody else"):
         f"{FAULTS}::test_the_task_whose_making_lost_its_reply_is_there_once_and_the_others_follow",
     ("awaiting", "the server exports the jar anew"):
