@@ -160,9 +160,13 @@ def _call(program: str, module: str, words: list[str]) -> int:
 def _asks_for_help(parser: Parser, words: list[str]) -> bool:
     # Help is given even where the other words are wrong, but a job's own --help is the job's.
     try:
-        return parser.parse(words).help
+        asks = parser.parse(words).help
     except UsageError:
-        return "--help" in words or "-h" in words
+        asks = "--help" in words or "-h" in words
+    if asks and parser.submits and "--help" not in words and words[-1] != "-h":
+        # To who comes from grun it is the letter of the hosts.
+        parser.others().take(Options(), "-h", [])
+    return asks
 
 
 def _settings(program: str, command: object, options: Options) -> object:

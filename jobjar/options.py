@@ -65,6 +65,8 @@ class Parser:
         # () → an object with take(options, word, words) and rows(), for options that are declared elsewhere: take()
         # gets a word that is no option here, and the words behind it, of which it takes a value away; or UsageError.
         self.others: object | None = None
+        # Whether these are the options of a job that is to be.
+        self.submits = False
         self._arguments: list[Argument] = []
         self._by_name: dict[str, Argument] = {}
 

@@ -20,7 +20,7 @@ HELP = "submit a job and print its id"
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
     parser.usage = "[--home DIR] [OPTION ...] (COMMAND ... | -f FILE) [::: ITEM ...] ..."
-    parser.others = _others
+    parser.others, parser.submits = _others, True
     parser.add_argument("-f", "--file", help="submit a copy of this executable file instead of a command; the"
                                              " options in its #JJ lines count, those of the command line for more")
     parser.add_argument("command", nargs=REMAINDER, metavar="COMMAND",
@@ -43,6 +43,8 @@ def run(options: "Options", settings: "Settings") -> int:
     request = _request(jar, options, settings.node)
     print(_submit_array(jar, request, settings) if request.is_array else
           jobname.split(submission.submit(jar, request).name)[0])
+    if options.category is not None and options.category.isdigit():
+        print(f"submit_job: {_others().doubt(options.category)}", file=sys.stderr)
     if options.command:
         _warn_of_relative_path(options.command, getattr(options, "asked", {}))
     return 0

@@ -107,10 +107,29 @@ def test_what_cannot_be_is_refused_with_the_reason(jar, submit, words, said):
     (["-o", "x"], "--output=FILE"), (["-e", "x"], "--error=FILE"), (["-r", "5"], "-p, --priority=N"),
     (["-a", "1-3"], "--array=INDICES"), (["-j", "x"], "-i, --id=ID"), (["-w", "n1"], "-c, --category"),
     (["-D", "/x"], "--chdir=DIR"), (["-H"], "write --hold"), (["-E", "A"], "--export="), (["-b", "now"], "--begin=TIME"),
-    (["-d", "afterok:1"], "--help"), (["--job-name=x"], "-i, --id=ID"), (["--cpus-per-task=4"], "--cpus=N")])
+    (["-d", "afterok:1"], "see --begin"),
+    (["-h", "n1,n2"], "-c, --category"), (["--job-name=x"], "-i, --id=ID"), (["--cpus-per-task=4"], "--cpus=N")])
 def test_the_letters_of_grun_and_sbatch_get_a_hint(submit, words, said):
     status, _, err = submit(*words, "echo")
     assert status == 2 and f"no option {words[0].partition('=')[0]}: " in err and said in err
+
+
+# What grun, sbatch and srun take in one letter, without the manual's -p, -c, -i and -f.
+@pytest.mark.parametrize("program", [("submit_job",), ("jobjar", "submit"), ("jobjar", "run")])
+def test_none_of_their_letters_is_without_a_hint(program, jar):
+    for letter in "AaBbCDdEeFGHhIJjKkLlMmNnOoPQqRrSsTtuVvWwXxZ":
+        code, out, err = programs.run(*program, f"-{letter}", "n1", "true")
+        assert (code, out) == (2, "") and f"there is no option -{letter}: " in err, letter
+        assert "--help lists them" not in err, letter
+    code, out, _ = programs.run(*program, "-h")
+    assert code == 0 and out.startswith("usage: ")
+
+
+def test_a_number_as_a_category_may_have_been_meant_otherwise(submit):
+    status, out, err = submit("-c", "4", "true")
+    assert status == 0 and out and "for 4 processors write --cpus=4" in err
+    assert submit("-c", "four", "true")[2] == ""
+    assert "--cpus=4" in programs.run("jobjar", "run", "-c", "4", "")[2]
 
 
 def test_every_hint_leads_to_an_option_that_exists():
