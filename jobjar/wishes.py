@@ -18,7 +18,8 @@ _ELSEWHERE = {
 }
 # Those that stand for no option → what is to be done instead.
 _INSTEAD = {
-    ("-A", "--account", "-q", "--qos", "-L", "--licenses", "-G", "--gpus", "--gres", "-s", "-O", "-S", "-F", "-R", "-T"):
+    ("-A", "--account", "-q", "--qos", "-L", "--licenses", "-G", "--gpus", "--gres", "-s", "-O", "-S", "-F", "-R",
+     "-T"):
         "there is nothing like it here, so leave it out",
     ("-N", "--nodes", "-B"): "a job runs on one node, so leave it out",
     ("-M", "--make", "--clusters", "-d", "--dependency"): "jobs depend on nothing but their time here: see --begin",

@@ -125,11 +125,11 @@ def test_none_of_their_letters_is_without_a_hint(program, jar):
     assert code == 0 and out.startswith("usage: ")
 
 
-def test_a_number_as_a_category_may_have_been_meant_otherwise(submit):
+def test_a_number_as_a_category_may_have_been_meant_otherwise(jar, submit):
     status, out, err = submit("-c", "4", "true")
     assert status == 0 and out and "for 4 processors write --cpus=4" in err
     assert submit("-c", "four", "true")[2] == ""
-    assert "--cpus=4" in programs.run("jobjar", "run", "-c", "4", "")[2]
+    assert "--cpus=4" in programs.run("jobjar", "run", "--home", jar.home, "-c", "4", "")[2]
 
 
 def test_every_hint_leads_to_an_option_that_exists():
