@@ -9,7 +9,7 @@ import pytest
 from support import documents, processes, programs
 
 import jobjar
-from jobjar import cli, config
+from jobjar import accounting, cli, config, directives, reasons, waits
 
 TOP = processes.TOP
 GUIDE = os.path.join(TOP, "docs", "guide.md")
@@ -106,6 +106,37 @@ def test_a_job_finds_the_variables_of_the_guide_and_no_others(jar):
     assert programs.run("start_worker", "--foreground", "--idle-exit", "0.1", env=env)[0] == 0
     found = {line.partition("=")[0] for line in read(jar.log(f"{name.strip()}.0")).splitlines()}
     assert found == said
+
+
+def test_a_job_that_asks_for_all_finds_the_further_variables_of_the_guide_and_no_others(jar):
+    env = processes.environment(JJ_HOME=jar.home, TZ="UTC")
+    words = ("--cpus=2", "--mem=1G", "--time=1h", shutil.which("env"), ":::", "a", ":::", "b")
+    # A command that names a list's items is given them as arguments; env would take them for programs.
+    code, _, _ = programs.run("submit_job", *words[:3], f"{words[3]} || : {{}}", *words[4:], env=env)
+    assert code == 0
+    assert programs.run("start_worker", "--foreground", "--idle-exit", "0.1", env=env)[0] == 0
+    (log,) = os.listdir(os.path.join(jar.home, "logs"))
+    found = {line.partition("=")[0] for line in read(jar.log(log)).splitlines()}
+    plain, more = ({name for row in rows(heading) for name in row[0].split(", ")} for heading in ("variable", "also"))
+    # The shell adds the first two.
+    assert found - {"PWD", "_", "OLDPWD", "SHLVL"} - plain == more
+
+
+def test_every_option_of_the_table_has_an_example_in_the_guide_that_is_typed_in():
+    typed = [line for step in documents.steps(read(GUIDE)) if step.command not in NOT_TYPED
+             for line in step.command.splitlines() if line.startswith(("#JJ ", "submit_job ", "jobjar run ", "printf "))]
+    words = {re.split("[= ]", word)[0] for line in typed for word in re.findall(r"(?<=\s)--?[a-z][-a-z]*(?=[=\s])", line)}
+    asked = [option for option in directives.OPTIONS.values() if option.kind != directives.OWN]
+    assert [option.name for option in asked if not {f"--{option.name}", option.short} & words] == []
+
+
+def test_the_fields_of_a_record_in_the_guide_are_those_of_the_program():
+    assert rows("field") == [[name, field.help.replace("`", "")] for name, field in accounting.FIELDS.items()]
+
+
+def test_the_reasons_in_the_guide_are_those_that_a_pending_job_can_have():
+    source = read(reasons.__file__) + read(waits.__file__)
+    assert {row[0] for row in rows("reason")} == set(re.findall(r'(?:Reason\(|return )"([A-Z]\w+)"', source))
 
 
 def test_the_guide_lists_every_command():

@@ -102,17 +102,18 @@ class Shell:
         own = os.path.join(home, ".python")
         os.makedirs(own)
         os.symlink(sys.executable, os.path.join(own, "python3"))
-        self._keyboard, keys = os.pipe()
+        # Commands come by a pipe of their own, or one that reads its standard input would swallow the next.
+        commands, self._keyboard = os.pipe()
         self._screen, terminal = os.openpty()
         settings = termios.tcgetattr(terminal)
         settings[1] &= ~termios.OPOST
         termios.tcsetattr(terminal, termios.TCSANOW, settings)
         environment = {"HOME": home, "PATH": f"{own}:/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **more}
-        self._process = subprocess.Popen(["bash", "--norc"], stdin=self._keyboard, stdout=terminal, stderr=terminal,
-                                         env=environment, cwd=home, start_new_session=True)
-        os.close(self._keyboard)
+        self._process = subprocess.Popen(["bash", "--norc", f"/dev/fd/{commands}"], stdin=terminal, stdout=terminal,
+                                         stderr=terminal, env=environment, cwd=home, start_new_session=True,
+                                         pass_fds=[commands])
+        os.close(commands)
         os.close(terminal)
-        self._keyboard = keys
 
     def type(self, command: str) -> str:
         """Let the shell do it; what it prints."""
@@ -132,12 +133,14 @@ class Shell:
 
     def plain(self, text: str) -> str:
         """`text` with what differs from place to place as the documents have it."""
-        text = text.replace(self.home, "/home/ada")
-        text = re.sub(NUMBERED % f"({re.escape(self.login)}|ada)", "DATE-TIME-ada-NUMBER", text)
+        # What a command has written over is not seen.
+        text = re.sub(r"\r[^\r\n]*\x1b\[K", "", text).replace(self.home, "/home/ada")
+        for here, there in ((os.uname().nodename, "rain"), (self.login, "ada")):
+            text = re.sub(rf"\b{re.escape(here)}\b", there, text)
+        text = re.sub(NUMBERED % "ada", "DATE-TIME-ada-NUMBER", text)
         text = re.sub(WORKER, "rain.PID", text)
         text = re.sub(r"\b(\d+[dhms])+( ago)?(?=\s|$)", "AGE", text)
         return "\n".join(re.sub(" +", " ", line).strip() for line in text.strip().splitlines())
-
 
     def learn(self, expected: str, seen: str) -> None:
         """Remember which names of here stand for those of the document."""
