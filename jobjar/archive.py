@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 
-from jobjar import fslook, fsops, journal, layout, node, registration
+from jobjar import fslook, fsops, journal, layout, node
 from jobjar.layout import Jar
 from jobjar.node import Identity
 
@@ -36,14 +36,6 @@ def write(jar: Jar, me: Identity, records: Iterable[dict]) -> str:
     fsops.move(draft, path)
     fsops.sync_directory(jar.history)
     return path
-
-
-def drop_drafts(jar: Jar, me: Identity) -> None:
-    """Remove what cleanings that were killed had not published."""
-    for name in _names(jar):
-        of = registration.parse_draft(name)
-        if of and node.is_dead_nonce(*of, me):
-            fsops.remove(os.path.join(jar.history, name))
 
 
 def files(jar: Jar) -> list[str]:

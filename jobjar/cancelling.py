@@ -112,7 +112,7 @@ class _Cancelling:
         notes.add(self.jar, self.change.writer, one.place.name, one.place.category, CANCEL, a=attempt, why=why)
         if not one.is_dead:
             who = f"{notes.login()}@{self.change.me.node}"
-            one.path = control.publish(self.jar, one.worker, f"{self.change.token}-{attempt}",
+            one.path = control.publish(self.jar, one.worker, self.change.writer, self.change.token,
                                        Order(CANCEL, attempt, who, self.reason), one.place)
 
     def _look_anew(self, one: "_Running") -> None:

@@ -11,9 +11,9 @@ import time
 from collections import namedtuple
 from collections.abc import Callable
 
-from jobjar import fslook, fsops
+from jobjar import fslook, fsops, layout
 from jobjar.beat import Beat
-from jobjar.errors import TROUBLE, Fenced
+from jobjar.errors import TROUBLE
 from jobjar.glance import Glance
 from jobjar.layout import Jar, Place
 from jobjar.watch import Watch
@@ -26,19 +26,27 @@ SIZE_MAX = 65536
 Order = namedtuple("Order", "what attempt who why")
 
 
-def publish(jar: Jar, worker: str, name: str, order: Order, place: Place) -> str | None:
-    """Put an order about the job at `place` before the worker NODE.PID, durably, under `name`, a fresh word.
+def publish(jar: Jar, worker: str, writer: str, token: str, order: Order, place: Place) -> str | None:
+    """Put an order about the job at `place` before the worker NODE.PID, durably.
 
-    Returns its path, None when the worker has no directory any more. OSError as it comes.
+    `writer` is this process, NODE.PID, and `token` its nonce and a word of this command. Returns the order's path, None
+    when the worker has no directory any more. OSError as it comes.
     """
-    path = os.path.join(jar.orders(worker), name)
+    path = os.path.join(jar.orders(worker), f"{token}-{order.attempt}")
+    # Not beside it, where nobody would know whose it is when its maker has been killed.
+    draft = os.path.join(jar.limbo, f"{layout.ORDER}{writer}.{token}")
     data = {"order": order.what, "a": order.attempt, "c": place.category, "n": place.name, "t": round(time.time(), 3),
             "who": order.who, "why": order.why}
+    fsops.create_own(draft, json.dumps(data).encode() + b"\n", 0o644)
     try:
-        fsops.publish(path, json.dumps(data).encode() + b"\n")
-    except (FileNotFoundError, Fenced):
+        # Nobody else knows the draft's name, so when it is gone it has been moved.
+        fsops.move(draft, path)
+        fsops.sync_directory(jar.orders(worker))
+    except FileNotFoundError:
         # RACE: it has been set aside since, so it has ended.
         return None
+    finally:
+        fsops.remove(draft)
     return path
 
 

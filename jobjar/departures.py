@@ -57,8 +57,9 @@ class Departures:
         """What the journal's line says of an attempt that has run to its end."""
         record = {**runner.usage_record(outcome), "node": self.me.node, "tries": attempt.tries}
         if "stage_out" in attempt.vetted.request:
-            record |= self.insist(lambda: harvest.record(self.jar, attempt.vetted.request, self.runner.scratch,
-                                                         jobname.split(place.name)[0], record["state"]))
+            base = jobname.split(place.name)[0]
+            record |= self.insist(lambda: harvest.record(self.jar, self.me, attempt.vetted.request, self.runner.scratch,
+                                                         base, record["state"]))
         found = self.insist(lambda: _status(self.jar.path(place)))
         submitted = jobname.submitted(place.name)
         if found:

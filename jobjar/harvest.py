@@ -9,25 +9,26 @@ import os
 import stat
 from collections.abc import Iterator
 
-from jobjar import fslook, fsops, jobname, staging, store
+from jobjar import fslook, fsops, jobname, node, staging, store
 from jobjar.directives import Request
 from jobjar.errors import UsageError
 from jobjar.layout import Jar
+from jobjar.node import Identity
 
 
-def record(jar: Jar, request: Request, scratch: str, base: str, state: str) -> dict[str, object]:
+def record(jar: Jar, me: Identity, request: Request, scratch: str, base: str, state: str) -> dict[str, object]:
     """Carry out what the job `base`, which ended in `state`, was asked to make; what the end line says of that.
 
     `staged`: the name in staged/. A job that ended well and has not made all of it has FAILED, and `why` says so.
     """
-    staged, missing = carry_out(jar, request, request.get("chdir", scratch), base)
+    staged, missing = carry_out(jar, me, request, request.get("chdir", scratch), base)
     found = {"staged": staged} if staged else {}
     if missing and state == "COMPLETED":
         found |= {"state": "FAILED", "why": f"it has not made what --stage-out names: {', '.join(missing)}"}
     return found
 
 
-def carry_out(jar: Jar, request: Request, top: str, base: str) -> tuple[str | None, list[str]]:
+def carry_out(jar: Jar, me: Identity, request: Request, top: str, base: str) -> tuple[str | None, list[str]]:
     """Carry what the job `base` was asked to make, in the directory `top`, to staged/: the name there, None when there
     was nothing, and the names for which there was nothing.
 
@@ -37,8 +38,8 @@ def carry_out(jar: Jar, request: Request, top: str, base: str) -> tuple[str | No
     if not found:
         return None, missing
     fsops.make_directory(jar.staged, 0o755)
-    draft = os.path.join(jar.staged, f".{os.uname().nodename}.{os.getpid()}")
-    # What has this name is of an earlier process of this number.
+    draft = os.path.join(jar.staged, f".{node.owner(me)}.{node.nonce(me)}")
+    # What has this name is of an earlier try.
     fsops.remove_tree(draft)
     fsops.make_directory(draft, 0o755)
     for inside, source in found.items():
@@ -88,12 +89,21 @@ def _carry(source: str, target: str) -> None:
 def _settle(jar: Jar, draft: str, base: str) -> str:
     """Give the directory the job's name, or the next that is free; which."""
     name = base
-    # RACE: rename takes the place of an empty directory, so the name is made first, and is ours then.
-    while not fsops.make_directory(os.path.join(jar.staged, name), 0o755):
+    while not _take_place(draft, os.path.join(jar.staged, name)):
         name = jobname.next_name(name)
-    fsops.move(draft, os.path.join(jar.staged, name))
     fsops.sync_directory(jar.staged)
     return name
+
+
+def _take_place(draft: str, path: str) -> bool:
+    try:
+        # A directory takes the place of an empty one at most. Nobody else moves this one: gone, it has arrived.
+        fsops.move(draft, path)
+        return True
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        return False
 
 
 def fetch(jar: Jar, staged: str, target: str, before: dict[str, str]) -> list[str]:

@@ -34,6 +34,6 @@ def _look(jar: Jar, me: Identity, records: Records) -> Iterator[Finding]:
     yield from whereabouts.find(seen)
     yield from leavings.find(seen, me)
     yield from holders.find(seen, me)
-    yield from records.find(seen, me)
+    yield from records.find(seen)
     # Last, for it tells of what could not be listed.
     yield from premises.find(seen)

@@ -17,7 +17,9 @@ LATER = ("history", "store", "staged")
 STOP, PAUSE, RENEW = "STOP", "PAUSE", "RENEW"
 STOP_ALL, PAUSE_ALL, DRAIN = "STOP_ALL", "PAUSE_ALL", "DRAIN."
 CLAIMS, RECOVERING, ORDERS = "claims", "recovering.", "orders"
-PROBE, CLEANED, ASIDE, TAKE, EDIT = ".probe.", ".cleaned.", ".aside.", ".take.", ".edit."
+PROBE, CLEANED, ASIDE, TAKE = ".probe.", ".cleaned.", ".aside.", ".take."
+# Of what is written there whole before it takes its place.
+EDIT, ORDER = ".edit.", ".order."
 # A directory in limbo/ in which a file system is measured, and the end of the file's name beside it that asks for a
 # partner.
 CHECK, OFFER = ".check.", ".offer"

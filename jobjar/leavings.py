@@ -16,6 +16,8 @@ from jobjar.node import Identity
 # Seconds after which what cannot be judged has probably been forgotten, by the server's clock: for people alone.
 OLD = census.DRAFT_OLD
 
+_MAKINGS = {layout.CHECK: "a check of the file system", layout.EDIT: "a changed copy of a job",
+            layout.ORDER: "an order to a worker, not given yet,"}
 _WITHDRAW = "`recover_stranded` or `jobjar check --repair`"
 _SAYS = {
     GONE: (UNTIDY, "left-over", "{what} of a process that is gone: {withdraw} removes it"),
@@ -38,6 +40,10 @@ def find(seen: Inventory, me: Identity) -> Iterator[Finding]:
                           " `jobjar check --repair` removes it")
     for entry in seen.limbo:
         yield from _in_limbo(seen, me, entry)
+    for path, of in leftovers.unpublished(seen.jar):
+        how = leftovers.of_process(me, *of)
+        if how != BUSY:
+            yield from _say(seen, how, path, "something unfinished", of[0].rpartition(".")[0], of)
 
 
 def reservations(seen: Inventory) -> Iterator[tuple[str, str, str]]:
@@ -78,11 +84,11 @@ def _in_limbo(seen: Inventory, me: Identity, entry: Entry) -> Iterator[Finding]:
     elif is_forgotten_clock(seen, entry.name):
         yield Finding(UNTIDY, "clock", path, "an empty file by which a process asked for the server's time:"
                       " `jobjar check --repair` removes it", proof)
-    elif entry.name.startswith((layout.CHECK, layout.EDIT)):
-        of = registration.parse_check(entry.name) or registration.parse_edit(entry.name)
+    elif entry.name.startswith(tuple(_MAKINGS)):
+        of = registration.parse_check(entry.name) or registration.parse_written(entry.name)
         how = leftovers.of_process(me, *of) if of else BUSY
         if how != BUSY:
-            what = "a check of the file system" if entry.name.startswith(layout.CHECK) else "a changed copy of a job"
+            what = next(what for prefix, what in _MAKINGS.items() if entry.name.startswith(prefix))
             yield from _say(seen, how, path, what, of[0].rpartition(".")[0], proof)
     elif entry.name.startswith(layout.ARRAY):
         yield from _array(seen, me, path, entry)

@@ -6,9 +6,9 @@ decides about a job; docs/PROTOCOL.md section 9, at its end.
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from jobjar import archive, drafts, fslook, fsops, layout, node, registration, reservation, states
+from jobjar import drafts, fslook, fsops, layout, node, registration, reservation, states
 from jobjar.errors import JobJarError
 from jobjar.layout import Jar
 from jobjar.node import Identity
@@ -75,7 +75,7 @@ def sweep(jar: Jar, me: Identity) -> list[str]:
     Returns sentences about what could not be done now: one thing that cannot be removed keeps no other lying about.
     """
     left: list[str] = []
-    for step in (_withdraw, _drop_dangling, _clear_limbo, archive.drop_drafts, clear_checks, _clear_view):
+    for step in (_withdraw, _drop_dangling, _clear_limbo, _drop_unpublished, clear_checks, _clear_view):
         attempt(left, step, jar, me)
     return left
 
@@ -136,12 +136,28 @@ def _clear_limbo(jar: Jar, me: Identity) -> None:
         if _dead_owner(jar, me, text):
             reservation.withdraw(jar, os.path.join(jar.limbo, name), text)
     for entry in fslook.scan(jar.limbo):
-        draft = registration.parse_edit(entry.name) or registration.parse_draft(entry.name) or drafts.parse(entry.name)
+        draft = registration.parse_written(entry.name) or registration.parse_draft(entry.name) \
+            or drafts.parse(entry.name)
         if entry.name.startswith(layout.CLEANED) and entry.is_file(follow_symlinks=False):
             fsops.remove(entry.path)
         elif draft and node.is_dead_nonce(*draft, me) and not drafts.named(jar, entry.name):
             # An array of which there are tasks is left for whoever submits the same again.
             fsops.remove_tree(entry.path)
+
+
+def unpublished(jar: Jar) -> Iterator[tuple[str, tuple[str, str]]]:
+    """(path, (owner, nonce)) of what somebody has begun to write in history/ or staged/, or was killed over."""
+    for directory in (jar.history, jar.staged):
+        for name in fslook.names(directory) if fslook.is_directory(directory) else ():
+            of = registration.parse_draft(name)
+            if of:
+                yield os.path.join(directory, name), of
+
+
+def _drop_unpublished(jar: Jar, me: Identity) -> None:
+    for path, of in unpublished(jar):
+        if node.is_dead_nonce(*of, me):
+            fsops.remove_tree(path)
 
 
 def clear_checks(jar: Jar, me: Identity, now: float | None = None) -> None:

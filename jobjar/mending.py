@@ -66,15 +66,20 @@ class _Before:
                 self._attempt(reservation.withdraw, self.jar, os.path.join(directory, name), text)
         for entry in seen.limbo:
             path = os.path.join(self.jar.limbo, entry.name)
-            of = registration.parse_check(entry.name) or registration.parse_edit(entry.name) or \
+            of = registration.parse_check(entry.name) or registration.parse_written(entry.name) or \
                 entry.kind == DIRECTORY and _unfinished(self.jar, entry.name)
             is_link = entry.kind == LINK and entry.name.startswith((layout.ASIDE, layout.TAKE))
             text = fslook.link_text(path) if is_link else None
             if text and self._is_meant(self.jar.limbo, entry.name, leftovers.standing(self.jar, self.me, text)):
                 self._attempt(reservation.withdraw, self.jar, path, text)
-            elif of and not entry.name.startswith(layout.ASIDE) \
-                    and self._is_meant(self.jar.limbo, entry.name, leftovers.of_process(self.me, *of)):
-                fsops.remove_tree(path)
+            elif of and not entry.name.startswith(layout.ASIDE):
+                self._remove(path, of)
+        for path, of in leftovers.unpublished(self.jar):
+            self._remove(path, of)
+
+    def _remove(self, path: str, of: tuple[str, str]) -> None:
+        if self._is_meant(*os.path.split(path), leftovers.of_process(self.me, *of)):
+            fsops.remove_tree(path)
 
     def _attempt(self, step: Callable, *arguments: object) -> None:
         leftovers.attempt(self.left, step, *arguments)

@@ -4,12 +4,11 @@ import os
 from collections import namedtuple
 from collections.abc import Iterable, Iterator
 
-from jobjar import archive, node, notes, registration
-from jobjar.findings import INFORMATION, PERSON, UNTIDY, Finding
+from jobjar import archive, notes, registration
+from jobjar.findings import INFORMATION, PERSON, Finding
 from jobjar.fslook import DIRECTORY, FILE, Entry
 from jobjar.inventory import Inventory, is_job
 from jobjar.journal import END, TARGET, is_journal
-from jobjar.node import Identity
 
 # What a file of JSON lines holds: how many of its lines cannot be read, and of which jobs its end and target lines
 # speak, by their names, final names and inodes.
@@ -22,7 +21,7 @@ class Records:
     def __init__(self) -> None:
         self._known: dict[tuple, Said] = {}
 
-    def find(self, seen: Inventory, me: Identity) -> Iterator[Finding]:
+    def find(self, seen: Inventory) -> Iterator[Finding]:
         """Lines that cannot be read, things that are no notes, and jobs whose end nobody has written down."""
         ended: set[str | int] = set()
         archived = seen.listing(seen.jar.history)
@@ -34,7 +33,7 @@ class Records:
         for entry in seen.listing(seen.jar.notes):
             yield from self._notes(seen, entry)
         for entry in archived:
-            yield from _archived(seen, entry, me)
+            yield from _archived(seen, entry)
         for entry in seen.completed:
             if is_job(entry) and ended.isdisjoint((entry.ino, entry.name)):
                 yield Finding(INFORMATION, "no-end-line", os.path.join(seen.jar.completed, entry.name), "no journal"
@@ -97,14 +96,11 @@ def _is_archive(entry: Entry) -> bool:
     return entry.kind == FILE and entry.name.endswith(archive.SUFFIX) and not entry.name.startswith(".")
 
 
-def _archived(seen: Inventory, entry: Entry, me: Identity) -> Iterator[Finding]:
+def _archived(seen: Inventory, entry: Entry) -> Iterator[Finding]:
     path = os.path.join(seen.jar.history, entry.name)
-    draft = registration.parse_draft(entry.name)
-    if draft and entry.kind == FILE:
-        if node.is_dead_nonce(*draft, me):
-            yield Finding(UNTIDY, "left-over", path, "records of a cleaning that was killed before it had removed any"
-                          " job: `recover_stranded` or `jobjar check --repair` removes it", (entry.ino,))
-    elif not _is_archive(entry):
+    # `leavings` looks at what was not finished.
+    is_draft = entry.kind == FILE and registration.parse_draft(entry.name)
+    if not is_draft and not _is_archive(entry):
         yield Finding(PERSON, "foreign", path, "no file of records: move it elsewhere or remove it",
                       (entry.kind, entry.ino))
 

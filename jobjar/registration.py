@@ -66,9 +66,13 @@ def parse_check(name: str) -> tuple[str, str] | None:
     return parse_draft("." + name.removeprefix(layout.CHECK).removesuffix(layout.OFFER))
 
 
-def parse_edit(name: str) -> tuple[str, str] | None:
-    """(owner, nonce) of the process that made this name in limbo/ for the changed copy of a job; None of others."""
-    return parse_draft("." + name.removeprefix(layout.EDIT)) if name.startswith(layout.EDIT) else None
+def parse_written(name: str) -> tuple[str, str] | None:
+    """(owner, nonce) of the process that made this name in limbo/ for a changed copy of a job, or for an order.
+
+    None of other names.
+    """
+    prefix = next(filter(name.startswith, (layout.EDIT, layout.ORDER)), None)
+    return parse_draft("." + name.removeprefix(prefix)) if prefix else None
 
 
 def _publish(draft: str, target: str, nonce: str) -> bool:

@@ -46,18 +46,18 @@ class Salvage:
             # An earlier recovery had decided to give it up and died before the move.
             self._done(GIVE_UP, place, moves.give_up(self.jar, place, mine))
             return
-        why = self._why_given_up(record, history, place, attempt)
-        if why:
-            self._give_up(place, mine, why)
+        burial = self._burial(record, history, place, attempt)
+        if burial:
+            self._give_up(place, mine, *burial)
         else:
             self._put_back(place, mine)
 
-    def _why_given_up(self, record: Record, history: History, place: Place, attempt: str) -> str | None:
-        """Why a job whose attempt has come to nothing is not to be run again; None when it is. It has been counted."""
+    def _burial(self, record: Record, history: History, place: Place, attempt: str) -> tuple[str, str] | None:
+        """(event, reason) of the end of a job whose attempt has come to nothing; None: it is counted, and to be run."""
         key = self.jar, place.name, place.category
         cancelled = notes.cancelled(*key, attempt)
         if cancelled:
-            return again.why_cancelled(cancelled)
+            return notes.CANCEL, again.why_cancelled(cancelled)
         line = notes.tally(*key).requeues.get(attempt)
         if line is not None and not history.is_given_back(attempt):
             # It had ended, and what its worker was about to say of that has been noted.
@@ -67,9 +67,9 @@ class Salvage:
         why = f"worker {record.worker} died while it had the job"
         tries = notes.count(self.jar, self.writer, place.name, place.category, attempt, why)
         if "no_requeue" in self._asked(self.jar.path(place)):
-            return f"{why}, and it is never to be begun twice (--no-requeue)"
+            return GIVE_UP, f"{why}, and it is never to be begun twice (--no-requeue)"
         if tries >= self.max_attempts:
-            return f"{why}, for the {_ordinal(tries)} time: the limit is JJ_MAX_ATTEMPTS"
+            return GIVE_UP, f"{why}, for the {_ordinal(tries)} time: the limit is JJ_MAX_ATTEMPTS"
         return None
 
     def _say(self, record: Record, attempt: str, place: Place, line: dict) -> None:
@@ -119,12 +119,12 @@ class Salvage:
             journal.close()
         self._done("complete", place, moved)
 
-    def _give_up(self, place: Place, mine: str, why: str) -> None:
-        notes.add(self.jar, self.writer, place.name, place.category, GIVE_UP, why=why)
+    def _give_up(self, place: Place, mine: str, event: str, why: str) -> None:
+        notes.add(self.jar, self.writer, place.name, place.category, event, why=why)
         self._close_notes(place)
         moved = moves.give_up(self.jar, place, mine)
         if moved and moved.name != place.name:
-            notes.add(self.jar, self.writer, moved.name, place.category, GIVE_UP, why=why)
+            notes.add(self.jar, self.writer, moved.name, place.category, event, why=why)
         self._done(GIVE_UP, place, moved)
 
     def finish(self, record: Record, history: History) -> None:

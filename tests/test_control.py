@@ -11,6 +11,7 @@ from jobjar.control import CANCEL, Order
 from jobjar.layout import Place
 
 SLEEPER = "exec sleep 60"
+PLACE = Place("claims", None, "x")
 
 
 @pytest.fixture
@@ -29,9 +30,9 @@ def _attempt(worker, place):
     return found[-1] if found else None
 
 
-def _order(worker, place, name="order-1", **more):
+def _order(worker, place, name="order", **more):
     order = Order(CANCEL, _attempt(worker, place), "me@rain", "a mistake")._replace(**more)
-    return control.publish(worker.jar, worker.name, name, order, place)
+    return control.publish(worker.jar, worker.name, "rain.1", name, order, place)
 
 
 def _end(worker, place):
@@ -129,7 +130,8 @@ def test_a_job_that_does_not_listen_is_killed(jar):
 
 
 def test_an_order_to_a_worker_that_is_gone_is_none(jar):
-    assert control.publish(jar, "rain.5", "order-1", Order(CANCEL, "a-1", "me", ""), Place("claims", None, "x")) is None
+    assert control.publish(jar, "rain.5", "rain.6", "order", Order(CANCEL, "a-1", "me", ""), PLACE) is None
+    assert os.listdir(jar.limbo) == []
 
 
 def test_an_order_that_is_struck_anywhere_is_there_whole_or_not_at_all(jar, points):
@@ -138,18 +140,18 @@ def test_an_order_that_is_struck_anywhere_is_there_whole_or_not_at_all(jar, poin
     order = Order(CANCEL, "a-1", "me@rain", "why")
 
     def act():
-        return control.publish(jar, "rain.5", "order-1", order, Place("claims", None, "x"))
+        return control.publish(jar, "rain.5", "rain.6", "order", order, PLACE)
     undisturbed = faults.strike(act, faults.EVERY_READ, jar.home)
     for fault in [*faults.points(undisturbed.trace, faults.BEFORE, faults.AFTER, faults.TORN, faults.CUT, faults.LOST),
                   *faults.all_errors(undisturbed.trace, undisturbed.reads)]:
-        fsops.remove(os.path.join(jar.orders("rain.5"), "order-1"))
+        fsops.remove(os.path.join(jar.orders("rain.5"), "order-a-1"))
         outcome = faults.strike(act, fault, jar.home)
         names = [name for name in os.listdir(jar.orders("rain.5")) if not name.startswith(".")]
         wrong = faults.dishonest(fault, outcome)
         for name in names:
             text = jars.read(os.path.join(jar.orders("rain.5"), name))
             wrong += [] if control._parsed(text.encode()) == order else [f"torn: {text!r}"]
-        if not outcome.died and not outcome.error and names != ["order-1"]:
+        if not outcome.died and not outcome.error and names != ["order-a-1"]:
             wrong.append("it was published, and is not there")
         act()
         points.add(faults.struck(fault, outcome), wrong)

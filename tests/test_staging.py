@@ -5,8 +5,10 @@ import os
 import pytest
 from support import jars
 
-from jobjar import harvest, staging, store
+from jobjar import harvest, node, staging, store
 from jobjar.errors import JobJarError, UsageError
+
+ME = node.myself("rain")
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def test_outputs_are_carried_out_by_name_pattern_and_directory(jar, scratch):
     (scratch / "deep" / "er").mkdir(parents=True)
     for name in ("one.png", "two.png", "plain", "deep/er/x", "deep/y"):
         (scratch / name).write_text(name)
-    name, missing = harvest.carry_out(jar, {"stage_out": ["*.png", "deep", "absent"]}, str(scratch), "job")
+    name, missing = harvest.carry_out(jar, ME, {"stage_out": ["*.png", "deep", "absent"]}, str(scratch), "job")
     assert (name, missing) == ("job", ["absent"])
     found = {os.path.relpath(os.path.join(path, name), os.path.join(jar.staged, "job"))
              for path, _, names in os.walk(os.path.join(jar.staged, "job")) for name in names}
@@ -128,20 +130,20 @@ def test_outputs_are_carried_out_by_name_pattern_and_directory(jar, scratch):
 def test_a_second_run_does_not_overwrite_what_the_first_has_made(jar, scratch):
     for text in ("first", "second"):
         (scratch / "out").write_text(text)
-        harvest.carry_out(jar, {"stage_out": ["out"]}, str(scratch), "job")
+        harvest.carry_out(jar, ME, {"stage_out": ["out"]}, str(scratch), "job")
     assert jars.read(os.path.join(jar.staged, "job", "out")) == "first"
     assert jars.read(os.path.join(jar.staged, "job~2", "out")) == "second"
 
 
 def test_a_job_that_made_nothing_leaves_nothing(jar, scratch):
-    assert harvest.carry_out(jar, {"stage_out": ["out"]}, str(scratch), "job") == (None, ["out"])
+    assert harvest.carry_out(jar, ME, {"stage_out": ["out"]}, str(scratch), "job") == (None, ["out"])
     assert not os.path.exists(jar.staged)
 
 
 def carried(jar, scratch, **files):
     for name, text in files.items():
         (scratch / name).write_text(text)
-    return harvest.carry_out(jar, {"stage_out": list(files)}, str(scratch), "job")[0]
+    return harvest.carry_out(jar, ME, {"stage_out": list(files)}, str(scratch), "job")[0]
 
 
 def test_what_is_fetched_overwrites_only_what_the_job_had_got(jar, here, scratch):
