@@ -43,6 +43,7 @@ def cancel(change: Change, places: Iterable[Place], reason: str = "", order_time
 class _Cancelling:
     def __init__(self, change: Change, reason: str, deadline: float) -> None:
         self.change, self.jar, self.reason, self.deadline = change, change.jar, reason, deadline
+        self._why = reason or "cancelled"
         self._running: list[_Running] = []
         self._noted: set[str] = set()
 
@@ -60,16 +61,14 @@ class _Cancelling:
             self.change.could_not(place, ENDED)
 
     def _lines(self, place: Place) -> list[notes.Line]:
-        lines = [(place.name, place.category, CANCEL, {"why": self.reason or "cancelled"})]
+        lines = [(place.name, place.category, CANCEL, {"why": self._why})]
         if jobname.split(place.name)[0] in self._noted:
             lines += notes.closing(self.jar, place.name, place.category)
         return lines
 
     def _move(self, place: Place) -> Place | None:
-        moved = moves.cancel(self.jar, place, self.change.mine)
-        if moved and moved.name != place.name:
-            notes.add_many(self.jar, self.change.writer, [(moved.name, place.category, *self._lines(place)[0][2:])])
-        return moved
+        return moves.cancel(self.jar, place, self.change.mine, notes.along(
+            self.jar, self.change.writer, place.name, place.category, CANCEL, why=self._why))
 
     def end_running(self) -> list[Place]:
         """See all that run to their ends; those that are in a queue again, where they can be cancelled."""
@@ -108,8 +107,7 @@ class _Cancelling:
         if attempt is None or attempt == one.attempt:
             return
         one.attempt = attempt
-        why = self.reason or "cancelled"
-        notes.add(self.jar, self.change.writer, one.place.name, one.place.category, CANCEL, a=attempt, why=why)
+        notes.add(self.jar, self.change.writer, one.place.name, one.place.category, CANCEL, a=attempt, why=self._why)
         if not one.is_dead:
             who = f"{notes.login()}@{self.change.me.node}"
             one.path = control.publish(self.jar, one.worker, self.change.writer, self.change.token,

@@ -111,17 +111,11 @@ class Departures:
         """It cannot be run: say so, and bring it to failed/."""
         self.log.say(f"refused {place.name}: {why}")
         self.insist(lambda: self.journal.say(REFUSED_LINE, attempt.id, place.category, place.name, why))
-        self.insist(lambda: self._note("refuse", attempt, place, why))
+        said, reason = (self.jar, self.owner, place.name, place.category, "refuse"), {"why": why, "a": attempt.id}
+        self.insist(lambda: notes.add(*said, **reason))
         self.insist(lambda: self._close_notes(attempt, place))
         mine, attempt.has_failed = self._mine(attempt), True
-        self.insist(lambda: self._note_new_name(attempt, place, moves.refuse(self.jar, place, mine), why))
-
-    def _note(self, event: str, attempt: Attempt, place: Place, why: str) -> None:
-        notes.add(self.jar, self.owner, place.name, place.category, event, why=why, a=attempt.id)
-
-    def _note_new_name(self, attempt: Attempt, place: Place, moved: Place | None, why: str) -> None:
-        if moved and moved.name != place.name:
-            self._note("refuse", attempt, Place(moved.state, place.category, moved.name), why)
+        self.insist(lambda: moves.refuse(self.jar, place, mine, notes.along(*said, **reason)))
 
     def give_back(self, attempt: Attempt, place: Place, why: str) -> None:
         """It could not be run here, or not to its end, by no fault of its own: put it back, uncounted."""

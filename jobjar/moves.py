@@ -80,14 +80,14 @@ def ready(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _no
     return _moved(jar, place, Place(states.UNCLAIMED, place.category, place.name))
 
 
-def doom(jar: Jar, place: Place, mine: str) -> Place | None:
-    """waiting/ → failed/: what it waits for can never come."""
-    return _into_failed(jar, "doom", place, mine)
+def doom(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
+    """waiting/ → failed/: what it waits for can never come. `before`: see recover."""
+    return _into_failed(jar, "doom", place, mine, before)
 
 
-def cancel(jar: Jar, place: Place, mine: str) -> Place | None:
-    """A queued job → failed/, never started."""
-    return _into_failed(jar, "cancel", place, mine)
+def cancel(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
+    """A queued job → failed/, never started. `before`: see recover."""
+    return _into_failed(jar, "cancel", place, mine, before)
 
 
 def claim(jar: Jar, place: Place, claims: str) -> int:
@@ -99,9 +99,9 @@ def claim(jar: Jar, place: Place, claims: str) -> int:
     return fsops.claim(jar.path(place), os.path.join(claims, place.category or "", place.name))
 
 
-def refuse(jar: Jar, place: Place, mine: str) -> Place | None:
-    """claims/ → failed/: it cannot be run, and never was."""
-    return _into_failed(jar, "refuse", place, mine)
+def refuse(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
+    """claims/ → failed/: it cannot be run, and never was. `before`: see recover."""
+    return _into_failed(jar, "refuse", place, mine, before)
 
 
 def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None = None, first: str | None = None,
@@ -142,9 +142,9 @@ def recover(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _
     return _into_queue(jar, "recover", place, states.UNCLAIMED, mine, before=before)
 
 
-def give_up(jar: Jar, place: Place, mine: str) -> Place | None:
-    """A dead worker's job → failed/: it has been tried often enough."""
-    return _into_failed(jar, "give_up", place, mine)
+def give_up(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
+    """A dead worker's job → failed/: it has been tried often enough. `before`: see recover."""
+    return _into_failed(jar, "give_up", place, mine, before)
 
 
 def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str,
@@ -218,20 +218,27 @@ def _into_queue(jar: Jar, event: str, place: Place, state: str, mine: str, *, na
 
     def leave() -> None:
         reservation.leave_queue(directory, held, mine, jar)
-    try:
-        before(held)
-    except OSError:
-        leave()
-        raise
+    _tell(before, held, leave)
     return _under_reservation(jar, place, Place(state, category, held), mine, leave, is_kept)
 
 
-def _into_failed(jar: Jar, event: str, place: Place, mine: str) -> Place | None:
+def _into_failed(jar: Jar, event: str, place: Place, mine: str, before: Callable[[str], None]) -> Place | None:
     states.require(event, place.state, states.FAILED)
     # completed/ arbitrates for failed/ too, so that a name is never in both for two different jobs.
     held = reservation.hold_final(jar, place.name, mine, bad=False, output=False, detour=_nothing)
-    return _under_reservation(jar, place, Place(states.FAILED, None, held), mine,
-                              lambda: reservation.leave_final(jar, held, mine))
+
+    def leave() -> None:
+        reservation.leave_final(jar, held, mine)
+    _tell(before, held, leave)
+    return _under_reservation(jar, place, Place(states.FAILED, None, held), mine, leave)
+
+
+def _tell(before: Callable[[str], None], name: str, leave: Callable[[], None]) -> None:
+    try:
+        before(name)
+    except OSError:
+        leave()
+        raise
 
 
 def _under_reservation(jar: Jar, place: Place, target: Place, mine: str, leave: Callable[[], None],

@@ -51,6 +51,15 @@ def add(jar: Jar, writer: str, name: str, category: str | None, event: str, **mo
         fsops.sync_directory(jar.notes)
 
 
+def along(jar: Jar, writer: str, name: str, category: str | None, event: str,
+          **more: object) -> Callable[[str], None]:
+    """What says of a job under the name that it is about to get, if that is another, what `add` has said of it."""
+    def before(new_name: str) -> None:
+        if new_name != name:
+            add(jar, writer, new_name, category, event, **more)
+    return before
+
+
 def add_many(jar: Jar, writer: str, lines: list[Line]) -> None:
     """As `add`, of many lines with one wait for the disk."""
     if len(lines) == 1:
@@ -184,8 +193,14 @@ def _counting(jar: Jar, name: str, category: str | None) -> list[str]:
 
 def burial(jar: Jar, name: str) -> str | None:
     """The event that took the job failed/NAME there, as far as it was noted."""
+    line = buried(jar, name)
+    return line and line["e"]
+
+
+def buried(jar: Jar, name: str) -> dict | None:
+    """The last line that says how the job came to failed/, or was about to, without having been run to its end."""
     lines = [line for line in read(jar, name) if line.get("e") in BURIALS]
-    return max(lines, key=lambda line: line.get("t", 0))["e"] if lines else None
+    return max(lines, key=lambda line: line.get("t", 0), default=None)
 
 
 def in_order(lines: list[dict]) -> list[dict]:

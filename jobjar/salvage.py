@@ -44,7 +44,8 @@ class Salvage:
             reservation.void(self.jar, name, mine, attempt)
         if notes.is_closed(self.jar, place.name, place.category, attempt):
             # An earlier recovery had decided to give it up and died before the move.
-            self._done(GIVE_UP, place, moves.give_up(self.jar, place, mine))
+            said = notes.buried(self.jar, place.name) or {}
+            self._bury(place, mine, said.get("e", GIVE_UP), said.get("why", ""))
             return
         burial = self._burial(record, history, place, attempt)
         if burial:
@@ -122,10 +123,11 @@ class Salvage:
     def _give_up(self, place: Place, mine: str, event: str, why: str) -> None:
         notes.add(self.jar, self.writer, place.name, place.category, event, why=why)
         self._close_notes(place)
-        moved = moves.give_up(self.jar, place, mine)
-        if moved and moved.name != place.name:
-            notes.add(self.jar, self.writer, moved.name, place.category, event, why=why)
-        self._done(GIVE_UP, place, moved)
+        self._bury(place, mine, event, why)
+
+    def _bury(self, place: Place, mine: str, event: str, why: str) -> None:
+        before = notes.along(self.jar, self.writer, place.name, place.category, event, why=why)
+        self._done(GIVE_UP, place, moves.give_up(self.jar, place, mine, before))
 
     def finish(self, record: Record, history: History) -> None:
         """Do what is still to be done when jobs of this worker have failed: hold the rest of their arrays."""

@@ -227,8 +227,9 @@ class Waiting:
         if wait is None:
             return False
         if wait.wrong:
-            notes.add(self.jar, self._writer, place.name, place.category, "doom", why=wait.wrong)
-            return moves.doom(self.jar, place, self._mine) is not None
+            said = self.jar, self._writer, place.name, place.category, "doom"
+            notes.add(*said, why=wait.wrong)
+            return moves.doom(self.jar, place, self._mine, notes.along(*said, why=wait.wrong)) is not None
         if max(wait.begin, waits.until(self.jar, place)) > time.time():
             # What was known of it was out of date.
             self._is_hinted = True
