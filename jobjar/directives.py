@@ -93,9 +93,10 @@ OPTIONS: dict[str, Option] = {
     "wrap-with": Option(JOB, "PROGRAM", parameters.line, "run it by this program, which gets the job's command line as"
                         " its arguments"),
     "snapshot": Option(JOB, "DIR", parameters.path, "run it in a copy of this directory as it is now"),
-    "stage-in": Option(JOB, "FILE,…", parameters.paths, "files that it needs, for nodes that have not got them",
-                       many=True, show=parameters.show_list),
-    "stage-out": Option(JOB, "FILE,…", parameters.paths, "files that it makes, to be brought back", many=True),
+    "stage-in": Option(JOB, "FILE,…", parameters.paths, "files that it needs, for nodes that have not got them"
+                       " (a comma in a name: \\,); may be given several times", many=True, show=parameters.show_path),
+    "stage-out": Option(JOB, "FILE,…", parameters.paths, "files that it makes, to be brought back", many=True,
+                        show=parameters.show_path),
     "retries": Option(JOB, "N", parameters.count, "run it again when it fails, so many times"),
     "retry-delay": Option(JOB, "TIME", parameters.limit, "and wait for so long before each",
                           show=parameters.show_duration),
@@ -237,8 +238,12 @@ def keywords(given: dict[str, object]) -> Request:
             if value:
                 request[key] = True
         elif value is not None:
-            for one in value if isinstance(value, (list, tuple)) and option.many else [value]:
-                put(request, option, _text(option, one))
+            if option.many and isinstance(value, (list, tuple)):
+                for one in value:
+                    # Each is one, whatever would part several in a text.
+                    put(request, option, option.show(_text(option, one)))
+            else:
+                put(request, option, _text(option, value))
     return request
 
 

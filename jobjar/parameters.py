@@ -167,8 +167,22 @@ def path(text: str) -> str:
 
 
 def paths(text: str) -> list[str]:
-    """Paths separated by commas."""
-    return [path(part) for part in text.split(",")]
+    """Paths separated by commas; a backslash makes a comma, or a backslash, a part of a path."""
+    found, at = [""], 0
+    while at < len(text):
+        is_plain = text[at:at + 2] in ("\\,", "\\\\")
+        at += is_plain
+        if text[at] == "," and not is_plain:
+            found.append("")
+        else:
+            found[-1] += text[at]
+        at += 1
+    return [path(part) for part in found]
+
+
+def show_path(value: str) -> str:
+    """One path as `paths` reads it."""
+    return value.replace("\\", "\\\\").replace(",", "\\,")
 
 
 def path_or_dash(text: str) -> str:

@@ -125,7 +125,8 @@ def test_a_keyword_takes_the_text_of_the_command_line_and_the_value(name):
     ({"hold": True}, {"hold": True}), ({"hold": False}, {}), ({"time": None}, {}), ({"tag": "a"}, {"tag": ["a"]}),
     ({"tag": ("a", "b")}, {"tag": ["a", "b"]}), ({"chdir": pathlib.Path("/x")}, {"chdir": "/x"}),
     ({"requeue_on": (85, 99)}, {"requeue_on": [85, 99]}), ({"array": range(3)}, {"array": "0,1,2"}),
-    ({"stage_in": [pathlib.Path("a"), "b"]}, {"stage_in": ["a", "b"]})])
+    ({"stage_in": [pathlib.Path("a"), "b"]}, {"stage_in": ["a", "b"]}),
+    ({"stage_in": "a,b", "stage_out": ["a,b", "c\\,"]}, {"stage_in": ["a", "b"], "stage_out": ["a,b", "c\\,"]})])
 def test_keywords_take_what_python_has(given, request_):
     assert directives.keywords(given) == request_
 

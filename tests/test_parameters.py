@@ -94,3 +94,17 @@ def test_an_array_of_a_thousand_million_is_refused_at_once():
                                                 ("40", 40, "40")])
 def test_signals_have_names_and_numbers(text, number, name):
     assert parameters.signal_number(text) == number and parameters.signal_name(number) == name
+
+
+@pytest.mark.parametrize("text, found", [
+    ("a", ["a"]), ("a,b c", ["a", "b c"]), ("a\\,b,c", ["a,b", "c"]), ("a\\b", ["a\\b"]), ("a\\\\,b", ["a\\", "b"]),
+    ("\\\\\\,", ["\\,"]), ("end\\", ["end\\"])])
+def test_a_comma_in_a_path_is_written_with_a_backslash(text, found):
+    assert parameters.paths(text) == found
+    assert parameters.paths(",".join(map(parameters.show_path, found))) == found
+
+
+@pytest.mark.parametrize("text", ["", "a,", ",a", "a,,b"])
+def test_a_path_has_at_least_one_character(text):
+    with pytest.raises(UsageError, match="cannot be a path"):
+        parameters.paths(text)
