@@ -123,3 +123,11 @@ def _lines_with(data: bytes, word: str) -> Iterator[bytes]:
         end = data.index(b"\n", at)
         yield data[data.rfind(b"\n", 0, at) + 1:end]
         at = data.find(raw, end)
+
+
+def why_never(jar: Jar, name: str) -> str:
+    """Why the job has not been run to its end, as its notes have it, or that nobody knows how it ended."""
+    lines = [line for line in notes.read(jar, name) if line.get("why")]
+    if lines:
+        return str(max(lines, key=lambda line: line.get("t", 0))["why"])
+    return "how it ended is written nowhere"

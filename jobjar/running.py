@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from jobjar import fslook, journal, node, notes, preparation, states, submission, text, waits
+from jobjar import ends, fslook, journal, node, notes, preparation, states, submission, text, waits
 from jobjar.awaiting import resync_after
 from jobjar.config import Settings
 from jobjar.directives import Request
@@ -19,6 +19,7 @@ from jobjar.job import COMPLETED, FAILED, LOST_AFTER, Job
 from jobjar.layout import Jar
 from jobjar.spool import ERR, OUT, Spool
 from jobjar.watch import Alarm
+from jobjar.words import for_shell
 
 BROKEN_PIPE = 141
 # What would send the output elsewhere, or make other jobs than one.
@@ -27,7 +28,6 @@ REFUSED = ("output", "error", "open_mode", "array", "each_line", "from_json", "p
 LOOK_AT_WORKERS, LOOK_AGAIN = 0.15, 30.0
 # Seconds between two looks, which grow from the first to the second; what has not moved is looked for after LOOK_ALL.
 SHORTEST, LONGEST, LOOK_ALL = 0.01, 0.25, 1.0
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")
 
 
 def script(words: list[str]) -> bytes:
@@ -37,13 +37,8 @@ def script(words: list[str]) -> bytes:
     """
     if not words or not words[0].strip():
         raise UsageError("the command is empty: write what is to be run")
-    line = words[0] if len(words) == 1 else " ".join(map(quoted, words))
+    line = words[0] if len(words) == 1 else " ".join(map(for_shell, words))
     return b"#!/bin/sh\n" + os.fsencode(line) + b"\n"
-
-
-def quoted(word: str) -> str:
-    """`word` as the shell reads it back."""
-    return word if word and _PLAIN.issuperset(word) else "'" + word.replace("'", "'\\''") + "'"
 
 
 def run(jar: Jar, settings: Settings, words: list[str], wishes: Request) -> int:
@@ -56,9 +51,8 @@ def run(jar: Jar, settings: Settings, words: list[str], wishes: Request) -> int:
             raise UsageError(f"--{key.replace('_', '-')} is of no use to a job whose output is printed here:"
                              " leave it out, or use submit_job")
     data = script(words)
-    me = node.myself(settings.node)
     with Interrupts() as interrupts:
-        client = _Client(jar, settings, me, interrupts)
+        client = _Client(jar, settings, node.myself(settings.node), interrupts)
         try:
             return client.submit(data, wishes) or client.follow()
         finally:
@@ -88,7 +82,7 @@ class _Client:
         # The exit status that an interruption has decided, and until when its job's end is waited for.
         self._status: int | None = None
         self._give_up_at = float("inf")
-        self._is_mute = False
+        self._is_mute = self._makes_files = False
         self._intake: Intake | None = None
         self._attempts = 0
         # When the job was seen last, and its spool was last written to or closed by it.
@@ -103,7 +97,7 @@ class _Client:
         except Interrupted as interrupted:
             return 128 + interrupted.number
         asked = {"export": "ALL", **wishes, "umask": _umask(), "open_mode": "append"}
-        if "snapshot" not in asked:
+        if not {"snapshot", "stage_in"} & asked.keys():
             asked.setdefault("chdir", ".")
         for key, name in (("output", OUT), ("error", ERR)):
             asked[key] = self.spool.file(name).replace("%", "%%")
@@ -111,6 +105,7 @@ class _Client:
             self._intake, asked["feed"] = given, self.spool.file(IN)
         elif given:
             asked["input"] = given
+        self._makes_files = "stage_out" in asked
         request = preparation.prepare(self.jar, data, asked, self.settings.node)
         self.may_remove = False
         self._job = Job(self.jar, submission.submit(self.jar, request))
@@ -261,17 +256,32 @@ class _Client:
         self.may_remove = True
         self._tell_attempts()
         resync_after([self._job])
+        is_lost = self._makes_files and not self._bring_back()
         if self._status is not None:
             return self._status
         state = self._job.state
         if state == COMPLETED:
-            return 0
+            return int(is_lost)
         status = self._job.exit_status
         if status is None:
-            _say(f"{self._job.id}: {state}: {_why_never(self.jar, self._job)}")
+            _say(f"{self._job.id}: {state}: {ends.why_never(self.jar, self._job.name)}")
         elif state != FAILED:
             _say(f"{self._job.id}: {state}")
         return status or 1
+
+    def _bring_back(self) -> bool:
+        """Fetch what the job has made; False when that cannot be, which is told."""
+        # Rarely asked for.
+        from jobjar import fetching
+        try:
+            directory, written = fetching.fetch(self.jar, self._job.place)
+        except (JobJarError, OSError) as error:
+            _say(f"{error}; `jobjar fetch {self._job.id}` brings what the job has made")
+            return False
+        for path in written:
+            if path.endswith("." + self._job.end_line()["staged"]):
+                _say(f"{os.path.join(directory, path)} is what the job has made: the file of that name is another's")
+        return True
 
     def _leave(self) -> int:
         """Go although the job has not ended."""
@@ -280,20 +290,11 @@ class _Client:
         return self._status
 
 
-def _is_file(jar: Jar, state: str, name: str, category: str | None = None) -> bool:
-    found = fslook.status(jar.directory(state, category), name)
+def _is_file(jar: Jar, state: str, name: str) -> bool:
+    found = fslook.status(jar.directory(state), name)
     return found is not None and (found.st_mode & 0o170000) == 0o100000
 
 
 def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
+    os.umask(mask := os.umask(0o077))
     return mask
-
-
-def _why_never(jar: Jar, job: Job) -> str:
-    """Why the job has not been run to its end, or that nobody knows how it ended."""
-    lines = [line for line in notes.read(jar, job.name) if line.get("why")]
-    if lines:
-        return str(max(lines, key=lambda line: line.get("t", 0))["why"])
-    return "how it ended is written nowhere"

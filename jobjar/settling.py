@@ -17,6 +17,8 @@ SHELLS_OWN = ("PWD", "OLDPWD", "SHLVL", "_", "TMPDIR")
 _EXCLUSIVE = (
     ("each_line", ("from_json",), "both say how many jobs there are to be"),
     ("no_requeue", ("retries", "requeue_on"), "contradict each other"),
+    # What travels with a job is in its fresh directory.
+    ("chdir", ("snapshot", "stage_in"), "say two directories for it to run in"),
 )
 _NEEDS = (
     ("retry_delay", ("retries", "requeue_on")),

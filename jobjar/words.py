@@ -8,6 +8,7 @@ stands for itself; in "…", and outside of quotation marks, a backslash makes t
 from jobjar.errors import UsageError
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-^{}[]!?*~#")
+_PLAIN_FOR_SHELL = _PLAIN - frozenset("^{}[]!?*~#")
 _NAMED = {"n": "\n", "t": "\t"}
 _NAMES = {character: name for name, character in _NAMED.items()}
 
@@ -76,3 +77,8 @@ def _plain(line: str, at: int, is_quoted: bool) -> tuple[str, int]:
         byte = int(digits, 16)
         return chr(byte if byte < 128 else 0xdc00 + byte), at + 3
     return character, at + 1
+
+
+def for_shell(word: str) -> str:
+    """`word` as sh reads it back."""
+    return word if word and _PLAIN_FOR_SHELL.issuperset(word) else "'" + word.replace("'", "'\\''") + "'"

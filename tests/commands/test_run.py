@@ -1,5 +1,6 @@
 """`jobjar run`, as a shell meets it, with real workers."""
 
+import ctypes
 import errno
 import os
 import pty
@@ -455,3 +456,44 @@ def test_with_a_worker_at_hand_no_clock_is_waited_for(jar, worker, monkeypatch):
         os._exit(running.run(jar, workers.settings(jar), ["sleep 1.2; exit 9"], {}))
     status = processes.until(lambda: os.waitpid(pid, os.WNOHANG)[1], "its end", 10)
     assert os.waitstatus_to_exitcode(status) == 9
+
+
+def test_files_travel_to_a_node_that_has_none_of_the_directory_and_come_back(jar, tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    jars.write(str(here / "a,b"), "some\n")
+    (here / "both").mkdir()
+    words = ["--stage-in=a\\,b", "--stage-out=both", "mkdir both; tr a-z A-Z < a,b > both/c; echo two > both/d"]
+
+    def elsewhere():
+        # This worker's node has another directory of that name.
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS):
+            raise OSError(ctypes.get_errno(), "unshare")
+        for command in (["mount", "--make-rprivate", "/"], ["mount", "--bind", str(there), str(here)]):
+            subprocess.run(command, check=True, capture_output=True)
+
+    if not may_mount():
+        pytest.skip("this machine does not let a test have mounts of its own: two nodes need them")
+    with workers.working(jar, before=elsewhere):
+        assert run("ls", cwd=here) == (0, b"", b"")
+        assert run(*words, cwd=here) == (0, b"", b"")
+        assert jars.read(str(here / "both/c")) == "SOME\n" and os.listdir(there) == []
+        (here / "both/c").write_text("mine\n")
+        status, out, err = run(*words, cwd=here)
+        assert (status, out) == (0, b"") and err.count(b"both/c.2") == 1 and jars.read(str(here / "both/c")) == "mine\n"
+
+
+CLONE_NEWNS = 0x20000
+
+
+def may_mount():
+    return not subprocess.run(["unshare", "-m", "mount", "--make-rprivate", "/"], capture_output=True,
+                              check=False).returncode
+
+
+def test_what_cannot_be_brought_back_is_told_of(jar, worker, tmp_path):
+    here = tmp_path / "here"
+    here.mkdir()
+    status, _, err = run("--stage-in=/etc/hostname", "--stage-out=result", f"echo x > result; rmdir {here}", cwd=here)
+    assert status == 1 and b"here is not there" in err and b"`jobjar fetch " in err
