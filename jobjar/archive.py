@@ -76,7 +76,7 @@ def _age(name: str) -> tuple[bool, int, str]:
 
 def lines(path: str) -> Iterator[list[bytes]]:
     """The whole lines of a journal or of a file of the archive, a block at a time; none when it is not there."""
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+    with contextlib.suppress(FileNotFoundError), fslook.open_file(path) as file:
         rest = b""
         while block := file.read(BLOCK):
             *whole, rest = (rest + block).split(b"\n")

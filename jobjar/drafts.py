@@ -8,6 +8,7 @@ section 6.
 """
 
 import itertools
+import json
 import os
 import re
 from collections import namedtuple
@@ -159,9 +160,9 @@ def _indices(jar: Jar, array: str) -> Iterator[int]:
         task = jobname.array_task(name) if name.startswith(array) else None
         if task and task[0] == array:
             yield task[1]
-    pattern = re.compile(re.escape(os.fsencode(array)) + rb"_([0-9]{1,9})[~.\"]")
+    pattern = re.compile(re.escape(json.dumps(array)[1:-1].encode()) + rb"_([0-9]{1,9})[~.\"]")
     for path in _records(jar):
-        with open(path, "rb") as lines:
+        with fslook.open_file(path) as lines:
             yield from (int(found[1]) for line in lines for found in pattern.finditer(line))
 
 

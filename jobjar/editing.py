@@ -125,7 +125,7 @@ class _Editing:
         found = fslook.status(*os.path.split(path))
         if found is None:
             return
-        with open(path, "rb") as file:
+        with fslook.open_file(path) as file:
             data = file.read()
         body, rest = _parted(data, path)
         new = rewrite(body)

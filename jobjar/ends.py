@@ -107,7 +107,7 @@ def _ends(lines: list[dict]) -> Iterator[tuple[str, dict]]:
 def _data(path: str) -> bytes:
     """The whole lines of a journal."""
     try:
-        with open(path, "rb") as file:
+        with fslook.open_file(path) as file:
             data = file.read()
     except FileNotFoundError:
         # RACE: rotated just now, to a name that is, or will be, listed too.

@@ -147,7 +147,7 @@ def _ended(jar: Jar, row: listing.Row) -> Iterator[str]:
 def last_lines(path: str) -> list[str]:
     """The last lines of a log, few and not far from its end; none when there is none."""
     try:
-        with open(path, "rb") as file:
+        with fslook.open_file(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - TAIL))
             data = file.read(TAIL)

@@ -4,6 +4,7 @@ Answers are hints: each may be out of date when it arrives, and only a rename de
 """
 
 import errno
+import io
 import os
 import stat
 from collections import namedtuple
@@ -45,6 +46,15 @@ def names_uncached(directory: str) -> list[str]:
     """As `names`, as the server has them and no cache does: after an error, and where a rename can not decide."""
     forget_listing(directory)
     return names(directory)
+
+
+def open_file(path: str) -> io.BufferedReader:
+    """A regular file, to be read. FileNotFoundError also of what is none: a fifo would keep its reader waiting."""
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise FileNotFoundError(errno.ENOENT, "no regular file is there", path)
+    return file
 
 
 def path_of(handle: int) -> str:

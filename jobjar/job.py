@@ -263,8 +263,8 @@ def _stem(name: str) -> str:
 def _text(path: str) -> str:
     for is_sure in (False, True):
         try:
-            with open(path, encoding="utf-8", errors="replace", newline="") as file:
-                return file.read()
+            with fslook.open_file(path) as file:
+                return file.read().decode("utf-8", "replace")
         except FileNotFoundError:
             # NFS: that it was not there when somebody asked earlier may be remembered.
             if is_sure or not fslook.is_there(*os.path.split(path)):

@@ -47,15 +47,26 @@ def _first_line(path: str) -> str:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When the process was started, in ticks since the boot; None when there is no such process, or only a zombie."""
+    """When the process was started, in ticks since the boot; None when it is gone, only a zombie, or not to be seen."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     # The command's name may contain anything, also ") R 1".
     fields = text[text.rindex(b")") + 2:].split()
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether somebody else's process has that number, of which /proc shows nothing: it is mounted with hidepid."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return not os.access(f"/proc/{pid}/stat", os.R_OK)
+    except (ProcessLookupError, OverflowError):
+        return False
+    return False
 
 
 def myself(node: str) -> Identity:
@@ -87,7 +98,9 @@ def verdict(other: Identity, me: Identity, beat_age: float | None = None) -> str
     if other.node != me.node:
         return UNKNOWN
     if other.boot and (other.boot, other.pidns) == (me.boot, me.pidns):
-        return ALIVE if start_ticks(other.pid) == other.start else DEAD
+        if start_ticks(other.pid) == other.start:
+            return ALIVE
+        return UNKNOWN if _is_hidden(other.pid) else DEAD
     if other.machine and other.machine == me.machine and other.boot and me.boot and other.boot != me.boot:
         # A cloned machine shares the id and the name and may well be alive: its beat says so.
         return UNKNOWN if beat_age is None or beat_age < BEAT_VETO else DEAD
@@ -102,4 +115,4 @@ def is_dead_nonce(process: str, text: str, me: Identity) -> bool:
     if node != me.node or not dash or not pid.isdigit() or binding != nonce(me).partition("-")[0]:
         return False
     start = start_ticks(int(pid))
-    return start is None or f"{start:x}" != ticks
+    return f"{start:x}" != ticks if start is not None else not _is_hidden(int(pid))

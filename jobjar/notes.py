@@ -211,7 +211,7 @@ def in_order(lines: list[dict]) -> list[dict]:
 def read_lines(path: str) -> list[dict]:
     """The lines of an append-only file of JSON lines; torn ones and a last piece without newline are no data."""
     try:
-        with open(path, "rb") as file:
+        with fslook.open_file(path) as file:
             data = file.read()
     except FileNotFoundError:
         return []

@@ -4,7 +4,7 @@ import os
 from collections import namedtuple
 from collections.abc import Iterable, Iterator
 
-from jobjar import archive, notes, registration
+from jobjar import archive, fslook, notes, registration
 from jobjar.findings import INFORMATION, PERSON, Finding
 from jobjar.fslook import DIRECTORY, FILE, Entry
 from jobjar.inventory import Inventory, is_job
@@ -53,7 +53,7 @@ class Records:
 
     def _read(self, seen: Inventory, path: str) -> Said:
         try:
-            with open(path, "rb") as file:
+            with fslook.open_file(path) as file:
                 found = os.fstat(file.fileno())
                 key = path, found.st_ino, found.st_size, found.st_mtime_ns
                 if key not in self._known:

@@ -143,7 +143,7 @@ def read(jar: Jar, worker: str) -> Record | None:
 def read_directory(directory: str) -> Record | None:
     """As `read`, for a directory of any name."""
     try:
-        with open(os.path.join(directory, "worker.json"), encoding="utf-8") as file:
+        with fslook.open_file(os.path.join(directory, "worker.json")) as file:
             data = json.load(file)
         identity = Identity(*(data.pop(field) for field in Identity._fields))
         record = Record(f"{identity.node}.{identity.pid}", identity, data.pop("nonce"), data)

@@ -67,7 +67,7 @@ def forget_job(remote: set[int], request: dict, path: str, directory: str) -> No
 def paths_in(path: str) -> list[str]:
     """The words that look like paths in the first lines of a job's file that are no comments; [] of a program."""
     try:
-        with open(path, "rb") as file:
+        with fslook.open_file(path) as file:
             lines = itertools.islice((line for line in iter(lambda: file.readline(GLANCE), b"")
                                       if not line.startswith(b"#")), LINES)
             data = b"".join(lines)

@@ -80,7 +80,7 @@ def parse(name: str) -> tuple[str, str] | None:
 def job_of(path: str) -> str | None:
     """The id of the job whose spool is at `path`; None when nothing says it: it was never submitted, perhaps."""
     try:
-        with open(os.path.join(path, JOB), "rb") as file:
+        with fslook.open_file(os.path.join(path, JOB)) as file:
             return os.fsdecode(file.read(4096)).strip() or None
     except OSError:
         return None

@@ -22,8 +22,9 @@ class Turns:
 
     def __init__(self, jar: Jar) -> None:
         self.jar = jar
-        # Workers that have left, by name and inode: a directory without claims/ never gets one again.
-        self._left: set[tuple[str, int]] = set()
+        # Workers that have left, by name, inode and time of change; a later worker may have the first two as well. A
+        # directory without claims/ never gets one again.
+        self._left: set[tuple[str, int, int]] = set()
 
     def active(self, array: str) -> int:
         """How many tasks of the array are in unclaimed/ or in a worker's hands.
@@ -38,11 +39,19 @@ class Turns:
 
     def _workers(self) -> list[str]:
         """The directories of the workers that may own jobs."""
-        found = {(entry.name, entry.inode()) for entry in fslook.scan_uncached(self.jar.workers)
-                 if layout.split_worker(entry.name)}
+        names = [name for name in fslook.names_uncached(self.jar.workers) if layout.split_worker(name)]
+        found = {(name, *_version(self.jar.worker(name))) for name in names}
         self._left &= found
-        self._left |= {(name, ino) for name, ino in found - self._left if not _holders(self.jar.worker(name))}
-        return [self.jar.worker(name) for name, _ in found - self._left]
+        self._left |= {worker for worker in found - self._left if not _holders(self.jar.worker(worker[0]))}
+        return [self.jar.worker(name) for name, *_ in found - self._left]
+
+
+def _version(directory: str) -> tuple[int, int]:
+    try:
+        found = os.stat(directory)
+    except OSError:
+        return -1, -1
+    return found.st_ino, found.st_mtime_ns
 
 
 def _holders(worker: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
 from support import jars, processes
@@ -71,6 +72,27 @@ def test_the_same_pid_started_later_is_another_process():
     ("rain.4194305", node.nonce(REBOOTED)), ("rain.4194305", node.nonce(GONE._replace(pidns=1)))])
 def test_what_cannot_be_proved_dead_is_not(owner, nonce):
     assert not node.is_dead_nonce(owner, nonce, ME)
+
+
+# A /proc of its own, in which a user sees no process of another.
+HIDDEN = "mount -t proc -o hidepid=2 proc /proc && exec \"$@\""
+ASK = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from jobjar import node
+other, me = node.Identity(*eval(sys.argv[3])), node.myself("rain")
+# Not before all is loaded: the library of this Python may be closed to others.
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+assert not os.path.exists(sys.argv[2])
+print(node.verdict(other, me), node.is_dead_nonce(node.owner(other), node.nonce(other), me))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount /proc with hidepid")
+def test_whom_proc_does_not_show_is_not_dead():
+    words = (sys.executable, "-S", "-c", ASK, processes.TOP, f"/proc/{os.getpid()}", repr(tuple(ME)))
+    asked = processes.spawn("unshare", "--mount", "sh", "-c", HIDDEN, "sh", *words)
+    assert processes.finish(asked) == (0, f"{UNKNOWN} False\n", "")
 
 
 def test_this_machine_can_be_asked():

@@ -118,6 +118,17 @@ def test_a_worker_that_has_left_is_not_asked_again_and_one_of_its_name_is(jar, m
     assert counter.active(BASE) == 1
 
 
+def test_a_later_worker_whose_directory_has_the_name_and_the_inode_of_one_that_has_left_is_asked(jar):
+    directory = jar.worker("rain.7")
+    os.makedirs(directory)
+    counter = turns.Turns(jar)
+    assert counter.active(BASE) == 0
+    # The same directory stands for a new one that got its inode.
+    array(jar, "1-9%2", [1])
+    hold_in(jar, "claims", 1)
+    assert counter.active(BASE) == 1
+
+
 def test_of_two_that_look_at_once_only_one_uses_a_free_place(jar, monkeypatch):
     """Both have listed waiting/ and have found the same place free; the first moves a task in between."""
     array(jar, "1-9%1", range(1, 10))
