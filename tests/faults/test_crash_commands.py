@@ -4,6 +4,7 @@ In this process: a command is what its module does after it has found its jobs, 
 """
 
 import itertools
+import json
 import os
 import re
 import shutil
@@ -12,11 +13,12 @@ from collections import namedtuple
 import pytest
 from support import faults, invariants, jars
 from support.accounts import end, journal
-from support.faults import AFTER, BEFORE, CUT, LOST, TORN
+from support.faults import AFTER, BEFORE, CUT, LOST, TORN, Fault
 
-from jobjar import cancelling, changing, claiming, directives, editing, fslook, inspection, jobname, layout, node, notes
-from jobjar import process, reservation, states
+from jobjar import cancelling, changing, claiming, directives, editing, fslook, harvest, inspection, jobname, layout
+from jobjar import node, notes, process, registration, reservation, states
 from jobjar.findings import INFORMATION
+from jobjar.journal import Journal
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
 
@@ -223,9 +225,8 @@ def tidy(jar):
     """What recovery should have mended and has not, and what nobody would be told of."""
     said = inspection.inspect(jar, node.myself(NODE))
     wrong = [f"{one.kind}: {one.path}: {one.says}" for one in said if one.severity != INFORMATION]
-    # What is held to be edited waits for a person, who sees it in held/.
-    return wrong + invariants.leftovers(jars.tree(jar)) + [
-        f"{path} is left" for path in jars.tree(jar) if "/." in path and not path.startswith("history/")]
+    wrong += [line for line in invariants.leftovers(jars.tree(jar)) if "/claims/" not in line]
+    return wrong + [f"{path} is left" for path in jars.tree(jar) if "/." in path]
 
 
 def done(jar, scenario):
@@ -294,8 +295,120 @@ def test_a_command_killed_at_any_operation_is_completed_by_the_same_command(name
     trace = faults.count(lambda: act(jar, scenario), jar.home)
     recover(jar)
     assert done(jar, scenario) == tidy(jar) == []
-    # Of notes about several jobs the whole file system is synced once, which is not seen here.
-    kinds = (BEFORE, AFTER, TORN, LOST, *([CUT] if len(scenario.wanted) == 1 else []))
-    for fault in some(faults.points(trace, *kinds), 8):
+    for fault in some(faults.points(trace, BEFORE, AFTER, TORN, CUT, LOST), 8):
         try_one(points, workplace, scenario, fault)
+    points.verdict()
+
+
+@pytest.mark.parametrize("name", ["cancel", "cancel what is held"])
+def test_why_a_job_is_in_failed_is_noted_under_its_name_there_before_it_comes(name, workplace):
+    jar = prepare(workplace, SCENARIOS[name])
+    trace = faults.count(lambda: act(jar, SCENARIOS[name]), jar.home)
+    [at] = [at for at, line in enumerate(trace, 1) if line.startswith("os.rename") and "→" in line and "/failed/" in line]
+    jar = prepare(workplace, SCENARIOS[name])
+    assert faults.strike(lambda: act(jar, SCENARIOS[name]), Fault(AFTER, at), jar.home).died
+    [place] = map(place_of, subjects(jar)["a"])
+    # A namesake has taken its own.
+    assert place.name == "a~3.0" and is_cancelled(jar, place)
+
+
+# A job that runs on another node, whose worker does not answer.
+
+FAR = node.myself("there")._replace(boot="0" * 36, machine="another", pid=77)
+RUNNING = Place(states.CLAIMS, CATEGORY, "a.0")
+
+
+def far_away(workplace):
+    """A jar with the job X, which runs there."""
+    jar = jars.make(os.path.join(workplace, f"commands-{next(_numbers)}"))
+    assert registration.write(jar, FAR, {"uid": os.geteuid(), "lock": ""})
+    put(jar, running(jar), "X")
+    work = Journal(jar.worker(node.owner(FAR)))
+    work.intend(f"{node.nonce(FAR)}-1", CATEGORY, "a.0", sync=True)
+    work.close()
+    return jar
+
+
+def running(jar):
+    return RUNNING._replace(holder=jar.claims(node.owner(FAR)))
+
+
+def cancel_far_away(jar):
+    change = person(jar)
+    # Nobody is waited for.
+    cancelling.cancel(change, [running(jar)], order_time=-60.0)
+
+
+def orders(jar):
+    """What its worker may obey, and what is wrong with what is there besides."""
+    top = jar.orders(node.owner(FAR))
+    names = fslook.names(top) if os.path.isdir(top) else []
+    given = [json.loads(jars.read(os.path.join(top, name))) for name in names if not name.startswith(".")]
+    return given, [f"{name} is in orders/" for name in names if name.startswith(".")]
+
+
+def is_noted(jar):
+    return notes.cancelled(jar, "a.0", CATEGORY, f"{node.nonce(FAR)}-1") is not None
+
+
+def test_a_cancel_of_a_running_job_killed_anywhere_is_an_order_or_none_and_counts_when_its_node_is_lost(
+        workplace, points):
+    jar = far_away(workplace)
+    trace = faults.count(lambda: cancel_far_away(jar), jar.home)
+    assert len(orders(jar)[0]) == 1 and is_noted(jar) and tidy(jar) == []
+    for fault in faults.points(trace, BEFORE, AFTER, TORN, CUT, LOST):
+        for is_repeated in (False, True):
+            jar = far_away(workplace)
+            outcome = faults.strike(lambda: cancel_far_away(jar), fault, jar.home)
+            wrong = faults.dishonest(fault, outcome) + recover(jar) + tidy(jar)
+            if is_repeated:
+                cancel_far_away(jar)
+            given, more = orders(jar)
+            wrong += more + ["an order, and no note"] * (bool(given) and not is_noted(jar))
+            wrong += ["nobody is told to end it"] * (is_repeated and not given)
+            is_unwanted = is_noted(jar)
+            recovery = Recovery(jar, node.myself(NODE)._replace(pid=next(_dead)), 3)
+            wrong += recovery.vouched(recovery.believe("there")).left + tidy(jar)
+            [place] = map(place_of, subjects(jar)["a"])
+            if (place.state == "failed" and is_cancelled(jar, place)) != is_unwanted:
+                wrong.append(f"it is in {place}, and {'was' if is_unwanted else 'was not'} cancelled")
+            points.add(f"{faults.struck(fault, outcome)}, {'repeated' if is_repeated else 'once'}", wrong)
+    points.verdict()
+
+
+# What a job has made.
+
+MADE = {"one": "1\n" * 5000, "two/three": "3\n"}
+
+
+def harvested(jar, name):
+    """What is wrong with a directory in staged/."""
+    top = os.path.join(jar.staged, name)
+    found = {path.removeprefix(f"staged/{name}/"): text for path, text in jars.tree(jar).items()
+             if path.startswith(f"staged/{name}/")}
+    return [] if found == MADE else [f"{top} has {list(found)}"]
+
+
+def test_a_worker_killed_while_it_carries_out_what_a_job_has_made_leaves_all_of_it_or_nothing(workplace, points):
+    top = os.path.join(workplace, "made")
+    for name, text in MADE.items():
+        os.makedirs(os.path.dirname(os.path.join(top, name)), exist_ok=True)
+        jars.write(os.path.join(top, name), text)
+
+    def carry_out(jar):
+        worker = node.myself(NODE)._replace(pid=next(_dead))
+        return harvest.carry_out(jar, worker, {"stage_out": ["one", "two"]}, top, "a")[0]
+    jar = jars.make(os.path.join(workplace, "harvest"))
+    trace = faults.count(lambda: carry_out(jar), jar.home)
+    assert harvested(jar, "a") == tidy(jar) == []
+    for fault in faults.points(trace, BEFORE, AFTER, TORN, CUT, LOST):
+        jar = jars.make(os.path.join(workplace, f"harvest-{next(_numbers)}"))
+        outcome = faults.strike(lambda: carry_out(jar), fault, jar.home)
+        wrong = faults.dishonest(fault, outcome) + recover(jar) + tidy(jar)
+        name = carry_out(jar)
+        wrong += ["a name is taken twice"] * (name not in ("a", "a~2")) + tidy(jar)
+        for name in fslook.names(jar.staged):
+            wrong += harvested(jar, name)
+        points.add(faults.struck(fault, outcome), wrong)
+        shutil.rmtree(jar.home)
     points.verdict()

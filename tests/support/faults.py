@@ -201,13 +201,14 @@ class _Injector:
         self.pending: tuple[int, str, str] | None = None
         # inode → [a descriptor of ours, how much of it is on the disk]
         self.written: dict[tuple[int, int], list[int]] = {}
-        self.seam = fsops._write, fsops._fsync, fsops._close
+        self.seam = fsops._write, fsops._fsync, fsops._close, fsops.sync_file_system
         self.questions = {name: getattr(os, name) for name in QUESTIONS} if self.fault.kind == READ else {}
 
     def begin(self) -> None:
         global _current, _is_hooked
         self.pid = os.getpid()
         fsops._write, fsops._fsync, fsops._close = self._seam_write, self._seam_fsync, self._seam_close
+        fsops.sync_file_system = self._sync_all
         for name, ask in self.questions.items():
             setattr(os, name, self._questioned(name, ask))
         if not _is_hooked:
@@ -218,7 +219,7 @@ class _Injector:
     def end(self) -> None:
         global _current
         _current = None
-        fsops._write, fsops._fsync, fsops._close = self.seam
+        fsops._write, fsops._fsync, fsops._close, fsops.sync_file_system = self.seam
         for name, ask in self.questions.items():
             setattr(os, name, ask)
         for handle, _ in self.written.values():
@@ -294,6 +295,12 @@ class _Injector:
             if (found.st_dev, found.st_ino) in self.written:
                 self.written[found.st_dev, found.st_ino][1] = found.st_size
         self._seam("fsync", handle, do)
+
+    def _sync_all(self, path: str) -> None:
+        # No point of its own; but what was written before it survives a power cut.
+        self.seam[-1](path)
+        for found in self.written.values() if not self.is_dead else ():
+            found[1] = os.fstat(found[0]).st_size
 
     def _seam_close(self, handle: int) -> None:
         self._seam("close", handle, lambda: os.close(handle))
