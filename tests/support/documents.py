@@ -25,7 +25,7 @@ Step = namedtuple("Step", "command expected line")
 
 END = "--end of what was printed--"
 # What only looks and may look too early; it is repeated until it shows what the guide says.
-LOOKS = ("system_status", "ls ", "cat ", "jobjar status", "jobjar config", "grep ")
+LOOKS = ("system_status", "ls ", "cat ", "jobjar status", "jobjar config", "jobjar list", "grep ")
 PATIENCE = 30.0
 
 # The names of workers and jobs in the documents, which are others each time.
