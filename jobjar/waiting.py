@@ -21,8 +21,9 @@ from jobjar.watch import Watch
 
 # So many of those whose turn or time comes next are kept in mind after a listing: of each array, and of all others.
 KEPT = 256
-# A look that costs no more seconds is worth it whenever a task has ended.
-CHEAP = 0.05
+# When a task has ended, a look for the next one that costs no more seconds than CHEAP is always worth it; any other may
+# take this share of the time.
+CHEAP, TURN_FACTOR = 0.05, 4
 # Seconds until the next look after one that has failed.
 AFTER_ERROR = 10.0
 
@@ -49,7 +50,8 @@ class Waiting:
         self._has_more: set[str | None] = set()
         self._is_wanted = self._is_hinted = False
         self._looked_at = self._ended_at = float("-inf")
-        self._cost = 0.0
+        # What the last look cost, s, and how much of that was for listing waiting/, which serves many turns.
+        self._cost = self._listing = 0.0
 
     def hint(self, changed: set[str]) -> None:
         """Take note of directories in which something has appeared."""
@@ -79,8 +81,14 @@ class Waiting:
         return max(0.0, self._rest(), min(dues)) if dues else None
 
     def _rest(self) -> float:
-        """For how long not to look, so that looking costs at most a twentieth of the time."""
-        return self._ended_at + COST_FACTOR * self._cost - time.monotonic()
+        """For how long not to look, so that looking costs at most a twentieth of the time; when it may be the turn of
+        an array's next task, a fifth."""
+        pause = TURN_FACTOR * self._turn_cost() if self._is_wanted else COST_FACTOR * self._cost
+        return self._ended_at + pause - time.monotonic()
+
+    def _turn_cost(self) -> float:
+        cost = self._cost - self._listing
+        return cost if cost > CHEAP else 0.0
 
     def _next(self) -> float:
         """When the next one's time comes that has not come yet, in s since the epoch."""
@@ -109,12 +117,11 @@ class Waiting:
             self._paid(lambda: len(fails.enforce(self.jar, self._writer, self._mine, name, asked)))
         if task is None or turns.cap(asked) is None:
             return 0
-        if self._rest() > 0 and self._cost > CHEAP:
-            self._is_wanted = True
-            return 0
-        return self._paid(lambda: self._next_of(task[0]))
+        self._is_wanted = True
+        return 0 if self._rest() > 0 else self._paid(lambda: self._next_of(task[0]))
 
     def _next_of(self, array: str) -> int:
+        self._is_wanted = False
         moved = self._fill(array)
         if array not in self._waiters and (self._is_hinted or self._needs_listing()):
             self._list()
@@ -124,6 +131,7 @@ class Waiting:
     def _paid(self, act: Callable[[], int]) -> int:
         """`act()`, whose cost is remembered; 0 when it fails, which is reported."""
         began, least = time.monotonic(), 0.0
+        self._listing = 0.0
         try:
             return act()
         except (OSError, JobJarError) as error:
@@ -142,7 +150,7 @@ class Waiting:
 
     def _list(self) -> None:
         """List the directory and its categories, and sort who waits there."""
-        now = self._server_now()
+        began, now = time.monotonic(), self._server_now()
         old, self._glances, self._watched, self._is_hinted = self._glances, {}, set(), False
         found: list[tuple[Place, int]] = []
         categories = [None]
@@ -158,6 +166,7 @@ class Waiting:
                 elif fslook.is_file_entry(entry):
                     found.append((Place(WAITING, category, entry.name), entry.inode()))
         self._sort(found)
+        self._listing += time.monotonic() - began
 
     def _entries(self, glance: Glance, now: float) -> list[os.DirEntry]:
         glance.about_to_list(now)

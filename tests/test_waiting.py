@@ -173,15 +173,22 @@ def test_when_a_task_has_ended_the_next_is_made_ready(jar):
     assert one.ended(f"{BASE}_9.0", {"array": "1-9"}, False) == one.ended("a.0", asked, False) == 0
 
 
-def test_whoever_may_not_look_just_now_does_so_soon(jar):
-    """Looking costs at most a twentieth of the time."""
+def test_whoever_may_not_look_just_now_does_so_when_a_fifth_of_the_time_is_what_it_costs(jar):
+    array(jar, "1-9%1", range(1, 10))
+    one, cost = watcher(jar), 1000.0
+    one._ended_at, one._cost = time.monotonic(), cost
+    assert one.ended(f"{BASE}_1.0", {"array": "1-9%1"}, False) == 0 and not one.is_due()
+    assert 0.0 < one.due_in() <= waiting.TURN_FACTOR * cost
+    one._ended_at -= waiting.TURN_FACTOR * cost
+    assert one.is_due() and one.look() == 1
+
+
+def test_what_listing_costs_keeps_nobody_from_the_next_turn(jar):
     array(jar, "1-9%1", range(1, 10))
     one = watcher(jar)
-    one._ended_at, one._cost = time.monotonic(), 2 * waiting.CHEAP
-    assert not one.is_due() and one.ended(f"{BASE}_1.0", {"array": "1-9%1"}, False) == 0
-    assert 0.0 < one.due_in() <= 2.0
-    processes.until(one.is_due)
-    assert one.look() == 1
+    one._ended_at, one._cost, one._listing = time.monotonic(), 1000.0, 1000.0
+    assert one.ended(f"{BASE}_1.0", {"array": "1-9%1"}, False) == 1
+    assert 0.0 < one._listing <= one._cost < 1000.0
 
 
 def test_ten_thousand_tasks_are_read_once_and_few_are_kept_in_mind(jar, monkeypatch):
