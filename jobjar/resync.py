@@ -8,7 +8,7 @@ import itertools
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from jobjar import fsadvice, fslook, mounts
 
@@ -21,10 +21,10 @@ MOST = 100
 
 
 def path_words(line: str) -> list[str]:
-    """The words in a command line, or in several, that look like paths: those with a slash in them.
+    """The words in a command line, or in several, that look like paths: those with a slash or a dot within them.
 
-    Files without one lie in the working directory. Of --file=PATH, >PATH and the like only the path counts, of a
-    glob what comes before the first directory with a wildcard.
+    Of --file=PATH, >PATH and the like only the path counts, of a glob what comes before the first directory with a
+    wildcard.
     """
     found = {}
     for word in line.replace("'", " ").replace('"', " ").split():
@@ -32,7 +32,7 @@ def path_words(line: str) -> list[str]:
         for wildcard in "*?[$`{":
             head, mark, _ = word.partition(wildcard)
             word = head.rpartition("/")[0] + "/" if mark and "/" in head else head
-        if "/" in word and "://" not in word and not word.startswith(("-", "#!")):
+        if ("/" in word or "." in word.strip(".")) and "://" not in word and not word.startswith(("-", "#!")):
             found[word] = None
     return list(found)
 
@@ -80,12 +80,28 @@ def paths_in(path: str) -> list[str]:
 def forget(remote: set[int], directory: str, paths: Iterable[str] = ()) -> None:
     """Make the next look at `directory`, and at these paths as seen from there, ask the server."""
     files = [os.path.join(directory, path) for path in paths]
-    directories = [directory, *(path if os.path.isdir(path) else os.path.dirname(path) for path in files)]
-    for step, found in ((_forget_directory, directories), (_forget_file, files)):
-        for path in list(dict.fromkeys(found))[:MOST]:
-            place = mounts.place(path if step is _forget_directory else os.path.dirname(path))
-            if place is not None and place.mount in remote:
-                step(path)
+    # NFS: that a directory was made or replaced elsewhere is told by the one above, when that is opened.
+    _each(remote, _above([directory, *files]), fslook.stamp)
+    _each(remote, [directory, *(path if os.path.isdir(path) else os.path.dirname(path) for path in files)],
+          _forget_directory)
+    _each(remote, files, _forget_file, os.path.dirname)
+
+
+def _above(paths: Iterable[str]) -> Iterator[str]:
+    """The directories above each path, from the top."""
+    for path in paths:
+        at = 0
+        while (at := path.find("/", at) + 1) > 0:
+            yield path[:at]
+
+
+def _each(remote: set[int], paths: Iterable[str], act: Callable[[str], object],
+          where: Callable[[str], str] = str) -> None:
+    """Let `act` have each of the paths that is on one of these mounts, `where` it is said to lie."""
+    for path in itertools.islice(dict.fromkeys(paths), MOST):
+        place = mounts.place(where(path))
+        if place is not None and place.mount in remote:
+            act(path)
 
 
 def remotes() -> set[int]:

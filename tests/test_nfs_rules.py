@@ -89,6 +89,8 @@ RULES = {
         f"{FAULTS}::test_recovery_comes_to_its_end_with_a_removed_file_that_is_still_open_in_claims",
     ("registration", "the reply may have been lost; my own nonce"):
         f"{FAULTS}::test_the_registration_whose_reply_was_lost_is_known_although_its_name_is_remembered_as_absent",
+    ("resync", "that a directory was made or replaced"):
+        "test_resync::test_a_directory_that_was_made_elsewhere_is_found_although_its_name_is_remembered_as_absent",
     ("resync", "opening asks whether"):
         f"{FAULTS}::test_what_a_job_has_written_elsewhere_is_as_long_as_it_is_by_now",
     ("runner", "what other nodes have written for it"):

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from support import jars, programs, workers
+from support.network import Client
 
 from jobjar import fslook, mounts, resync
 from jobjar.awaiting import resync_after
@@ -14,7 +15,8 @@ from jobjar.job import Job
     ("sort /data/in -o out/sorted", ["/data/in", "out/sorted"]), ("sort in -o sorted -n", []),
     ("cat <a/b >/c/d 2>>e/f", ["a/b", "/c/d", "e/f"]), ("prog --out=x/y if=/z 'a b/c'", ["x/y", "/z", "b/c"]),
     ("ls d/*.c e/[ab]/f $HOME/g", ["d/", "e/"]), ("curl http://a/b -- -/x", []), ("(cd a/b; ls)", ["a/b"]),
-    ("a/b a/b", ["a/b"]), ("", []), ("#!/bin/sh", []),
+    ("a/b a/b", ["a/b"]), ("", []), ("#!/bin/sh", []), ("sort in.txt --out=out.txt 2>err.log", ["in.txt", "out.txt", "err.log"]),
+    ("cat . .. .profile *.c", []),
 ])
 def test_words_that_look_like_paths(line, words):
     assert resync.path_words(line) == words
@@ -54,6 +56,15 @@ def test_the_working_directory_and_what_the_command_names_are_asked_for(asked, t
     request = {"chdir": str(tmp_path), "output": str(tmp_path / "out/%j"), "stage_out": ["in/made"]}
     resync.forget_job(resync.remotes(), request, script, "/")
     assert {os.path.normpath(path) for path in asked} == {str(tmp_path), f"{tmp_path}/in", f"{tmp_path}/out", data}
+
+
+def test_a_directory_that_was_made_elsewhere_is_found_although_its_name_is_remembered_as_absent(tmp_path, monkeypatch):
+    monkeypatch.setattr(resync, "is_remote", lambda kind: True)
+    (tmp_path / "made/within").mkdir(parents=True)
+    client = Client(monkeypatch)
+    client.remember_absent(str(tmp_path / "made"))
+    resync.forget(resync.remotes(), "/", [str(tmp_path / "made/within/data")])
+    assert os.path.isdir(tmp_path / "made/within")
 
 
 def test_nothing_is_asked_of_ones_own_disk(asked, tmp_path, monkeypatch):

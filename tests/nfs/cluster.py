@@ -42,6 +42,7 @@ class Node:
     def __init__(self, prefix: str, code: str, environ: Mapping[str, str]) -> None:
         self._prefix, self._code, self._environ = shlex.split(prefix), code, dict(environ)
         self.name = ""
+        self.script = os.path.join(code, "tests", "nfs", "on_node.py")
 
     def start(self, line: str) -> subprocess.Popen:
         """Begin to run a line of shell there; the caller finishes it."""
@@ -59,7 +60,7 @@ class Node:
 
     def on_node(self, verb: str, *words: object, **variables: object) -> str:
         """The line of shell that does a verb of on_node.py."""
-        return self._call(os.path.join(self._code, "tests", "nfs", "on_node.py"), verb, *map(str, words), **variables)
+        return self._call(self.script, verb, *map(str, words), **variables)
 
     def tell(self, verb: str, *words: object, deadline: float = PATIENCE) -> dict:
         """What a verb of on_node.py finds out."""

@@ -14,7 +14,8 @@ sys.path[:0] = [os.path.dirname(os.path.dirname(HERE)), HERE]
 
 import proof  # noqa: E402
 
-from jobjar import claiming, fslook, fsops, glance, layout, node, registration, states, submission  # noqa: E402
+from jobjar import (claiming, cli, fslook, fsops, glance, layout, node, registration, resync, states,  # noqa: E402
+                    submission)
 
 BATCH = 100
 # An adversary adds the second file so many seconds after the first at the latest: about a tick of the server's clock.
@@ -260,11 +261,51 @@ def claim_at(directory, gate):
 
     os.rename = slow
     sys.argv[1:] = ["--foreground", "--idle-exit", "3"]
-    from jobjar.cli import main
-    return {"status": main("start_worker")}
+    return {"status": cli.main("start_worker")}
 
 
-VERBS = (who, make, living, feed, submit, judge, rpcs, ran, completed, add, look, watch, hold, claim_at)
+def lay(directory):
+    """Lay out what a job on the other node is going to change."""
+    data = os.path.join(directory, "data")
+    os.mkdir(data)
+    for name in ("grown", "swapped"):
+        with open(os.path.join(data, name), "x", encoding="utf-8") as file:
+            file.write("old\n")
+    return {}
+
+
+def sight(directory):
+    """What this node sees there by itself: first what makes it ask the server least about the directory."""
+    data = os.path.join(directory, "data")
+    found = {name: os.path.exists(os.path.join(data, name)) for name in ("made", "within")}
+    found.update((name, os.stat(os.path.join(data, name)).st_size) for name in ("grown", "swapped"))
+    return {**found, "listed": sorted(os.listdir(data))}
+
+
+def obey(rule):
+    """Work with the rule that caches are told to forget what jobs elsewhere have written, or without."""
+    if rule == "without":
+        resync.remotes = set
+
+
+def work(rule):
+    """Start a worker."""
+    obey(rule)
+    return {"status": cli.main("start_worker", [])}
+
+
+def after(directory, rule, *words):
+    """What this node sees when `jobjar` with these words has ended, having looked before."""
+    obey(rule)
+    sight(directory)
+    print("looked", flush=True)
+    status = cli.main("jobjar", list(words))
+    assert status == 0, status
+    return sight(directory)
+
+
+VERBS = (who, make, living, feed, submit, judge, rpcs, ran, completed, add, look, watch, hold, claim_at, lay, sight, work,
+         after)
 
 if __name__ == "__main__":
     verb, *words = sys.argv[1:]
