@@ -21,6 +21,9 @@ from jobjar.states import CLAIMS, COMPLETED, FAILED, HELD, QUEUES, UNCLAIMED, WA
 # A job that is somewhere else each time one looks is left alone after so many looks.
 ROUNDS = 5
 PAUSE = 0.02
+# RACE: so many are noted with one wait for the disk and then moved; while all 100,000 of an array are noted, workers
+# would run them.
+TOGETHER = 500
 PRIORITY_MAX = 999_999_999
 ENDED = "has ended already"
 # The states of jobs that have not ended.
@@ -91,17 +94,24 @@ class Change:
                 ready.append(place)
             else:
                 verb.otherwise(place)
-        inodes = {place: self.inode(place) for place in ready if jobname.number(place.name) is None}
-        notes.add_many(self.jar, self.writer, [line for place in ready for line in verb.notes(place)])
-        lost = []
-        for place in ready:
+        lost: dict[Place, int | None] = {}
+        for at in range(0, len(ready), TOGETHER):
+            lost |= self._together(ready[at:at + TOGETHER], verb)
+        return list(self.again(lost).values())
+
+    def _together(self, places: list[Place], verb: Verb) -> dict[Place, int | None]:
+        """Do it to these; those that somebody else has moved, each with its inode if its name does not tell enough."""
+        inodes = {place: self.inode(place) for place in places if jobname.number(place.name) is None}
+        notes.add_many(self.jar, self.writer, [line for place in places for line in verb.notes(place)])
+        lost = {}
+        for place in places:
             moved = self._try(place, verb)
             if moved is None:
-                lost.append(place)
+                lost[place] = inodes.get(place)
             else:
                 self._touched.add(self.jar.directory(moved.state, moved.category))
                 self.did(moved, verb.says(moved))
-        return list(self.again({place: inodes.get(place) for place in lost}).values())
+        return lost
 
     def _try(self, place: Place, verb: Verb) -> Place | None:
         try:

@@ -1,6 +1,6 @@
 """`jobjar cancel`: end jobs that run, and keep those that wait from running."""
 
-from jobjar import cancelling, changing, drafts, layout, node, parameters, selection, text
+from jobjar import cancelling, changing, drafts, jobname, layout, node, parameters, selection, text
 from jobjar.errors import NoSuchJob
 
 # For annotations alone; type checkers take it for true.
@@ -33,10 +33,24 @@ def run(options: "Options", settings: "Settings") -> int:
 def _withdraw(jar: layout.Jar, node_name: str, words: list[str]) -> list[str]:
     """Let nothing more come of arrays whose submission was cut short; the words that mean jobs besides."""
     me = node.myself(node_name)
-    withdrawn = [word for word in words if drafts.withdraw(jar, me, word)]
-    for word in withdrawn:
-        print(f"{text.escape(word)}: those of its tasks that were not submitted yet will not be")
+    arrays = {array for word in words for array in _unfinished(jar, word)}
+    withdrawn = sorted(array for array in arrays if drafts.withdraw(jar, me, array))
+    for array in withdrawn:
+        print(f"{text.escape(array)}: those of its tasks that were not submitted yet will not be")
     return [word for word in words if word not in withdrawn or _has_tasks(jar, word)]
+
+
+def _unfinished(jar: layout.Jar, word: str) -> set[str]:
+    """The arrays that are still being submitted, or were cut short, and all of whose tasks the word means."""
+    unfinished = {jobname.split(draft.name)[0] for draft in drafts.unfinished(jar)}
+    if not unfinished or word in unfinished:
+        return unfinished & {word}
+    try:
+        tasks = [jobname.array_task(place.name) for place in selection.jobs(jar, [word], changing.UNFINISHED)]
+    except NoSuchJob:
+        return set()
+    is_meant = selection.meaning(word)
+    return {task[0] for task in tasks if task and task[0] in unfinished and (word == selection.LAST or is_meant(task[0]))}
 
 
 def _has_tasks(jar: layout.Jar, array: str) -> bool:
