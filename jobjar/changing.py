@@ -4,7 +4,6 @@ Each job is taken first, by the rename that changes its state; a job that a work
 and is said to be. Notes that explain a move are written before it, those of many jobs with one wait for the disk.
 """
 
-import fnmatch
 import itertools
 import os
 import stat
@@ -13,7 +12,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable
 
-from jobjar import census, ends, fslook, fsops, jobname, moves, node, notes, reservation, selection, text, waits
+from jobjar import ends, fslook, fsops, jobname, moves, node, notes, reservation, selection, text, waits
 from jobjar.errors import Fenced, NoSuchJob
 from jobjar.layout import Jar, Place
 from jobjar.states import CLAIMS, COMPLETED, FAILED, HELD, QUEUES, UNCLAIMED, WAITING
@@ -292,16 +291,3 @@ def _last_note(jar: Jar, place: Place) -> dict:
              and isinstance(line.get("t"), (int, float)) and isinstance(line.get("c"), str | None)]
     last = max(lines, key=lambda line: line["t"], default={})
     return {"c": last.get("c")}
-
-
-def failed(jar: Jar, pattern: str = "*") -> list[Place]:
-    """The jobs that have failed and whose id matches the pattern; those that somebody has cancelled are not among
-    them."""
-    found = [item for item in census.failed(jar) if fnmatch.fnmatchcase(jobname.split(item.name)[0], pattern)]
-    known = ends.end_lines(jar, [item.name for item in found if item.ran])
-    return [Place(COMPLETED if item.ran else FAILED, None, item.name) for item in found
-            if not _is_cancelled(jar, item, known.get(item.name, {}))]
-
-
-def _is_cancelled(jar: Jar, item: census.Failed, end: dict) -> bool:
-    return end.get("state") == "CANCELLED" if item.ran else notes.burial(jar, item.name) == "cancel"

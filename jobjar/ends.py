@@ -3,12 +3,14 @@
 Read only. A journal is read whole, but of its lines only those that may matter are parsed.
 """
 
+import fnmatch
 import json
 import os
 from collections.abc import Iterable, Iterator
 
-from jobjar import archive, fslook, jobname, journal, layout, notes
-from jobjar.layout import Jar
+from jobjar import archive, census, fslook, jobname, journal, layout, notes
+from jobjar.layout import Jar, Place
+from jobjar.states import COMPLETED, FAILED
 
 # The clocks of nodes and server differ by no more than this, in s, if all is well.
 CLOCKS = 5.0
@@ -131,3 +133,16 @@ def why_never(jar: Jar, name: str) -> str:
     if lines:
         return str(max(lines, key=lambda line: line.get("t", 0))["why"])
     return "how it ended is written nowhere"
+
+
+def failed(jar: Jar, pattern: str = "*") -> list[Place]:
+    """The jobs that have failed and whose id matches the pattern; those that somebody has cancelled are not among
+    them."""
+    found = [item for item in census.failed(jar) if fnmatch.fnmatchcase(jobname.split(item.name)[0], pattern)]
+    known = end_lines(jar, [item.name for item in found if item.ran])
+    return [Place(COMPLETED if item.ran else FAILED, None, item.name) for item in found
+            if not _is_cancelled(jar, item, known.get(item.name, {}))]
+
+
+def _is_cancelled(jar: Jar, item: census.Failed, end: dict) -> bool:
+    return end.get("state") == "CANCELLED" if item.ran else notes.burial(jar, item.name) == "cancel"

@@ -285,6 +285,22 @@ def test_a_submitter_that_is_killed_is_helped_by_running_it_again(jar, number):
     assert {jobname.array_task(name)[0] for name in os.listdir(jar.completed)} == {out.strip()}
 
 
+@pytest.mark.parametrize("word, is_meant", [("last", True), ("{}", True), ("*{}*", True), ("{}_1", False),
+                                            ("{}_[1-3]", False)])
+def test_who_cancels_an_array_that_is_being_submitted_cancels_what_is_not_submitted_yet(jar, word, is_meant):
+    environment = processes.environment(JJ_NODE="rain")
+    process = processes.python("-c", SLOW, jar.home, env=environment)
+    assert process.stdout.readline() == "half\n"
+    [draft] = list(drafts.unfinished(jar))
+    array = jobname.split(draft.name)[0]
+    status, out, err = programs.run("jobjar", "cancel", "--home", jar.home, word.format(array), cwd=processes.TOP,
+                                    env=environment)
+    assert (status, err) == (0, "") and (f"{array}: those of its tasks that were not" in out) == is_meant
+    assert list(drafts.unfinished(jar)) == ([] if is_meant else [draft])
+    process.kill()
+    processes.finish(process)
+
+
 def test_two_submitters_of_the_same_array_at_once_submit_two(jar):
     started = [programs.start("submit_job", "--home", jar.home, "--array=1-300", "true") for _ in range(2)]
     ids = {out.strip() for status, out, err in map(processes.finish, started) if (status, err) == (0, "")}

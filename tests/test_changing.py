@@ -6,7 +6,7 @@ import signal
 import pytest
 from support import jars, processes, workers
 
-from jobjar import cancelling, changing, fslook, fsops, jobname, notes, states
+from jobjar import cancelling, changing, ends, fslook, fsops, jobname, notes, states
 from jobjar.job import Job
 from jobjar.layout import Place
 
@@ -126,6 +126,16 @@ def test_many_jobs_are_held_with_one_wait_for_the_notes_and_one_for_the_moves(ja
     assert waits == [("notes", []), (jar.held, 5)]
 
 
+@pytest.mark.parametrize("verb, state", [(changing.hold, "held"), (cancelling.cancel, "failed")])
+def test_of_very_many_jobs_some_are_noted_and_changed_before_the_next_are_noted(jar, change, verb, state, monkeypatch):
+    """A worker would run them in the meantime, and who interrupts the command had notes of what was not done."""
+    monkeypatch.setattr(changing, "TOGETHER", 2)
+    there, add_many, directory = [], notes.add_many, jar.directory(state)
+    monkeypatch.setattr(notes, "add_many", lambda *more: (there.append(len(os.listdir(directory))), add_many(*more)))
+    verb(change, [_submit(jar) for _ in range(5)])
+    assert there == [0, 2, 4] and len(os.listdir(directory)) == 5
+
+
 @pytest.mark.parametrize("verb", [changing.hold, changing.release, changing.retry])
 def test_no_queue_is_listed_for_each_of_many_jobs(jar, change, verb, monkeypatch):
     def listed(number):
@@ -220,8 +230,8 @@ def test_what_has_failed_is_told_from_what_was_cancelled(jar, change):
     cancelling.cancel(change, [waits])
     refused = workers.place(jar, "refused.0", header="#!/bin/sh\n#JJ --nonsense\n")
     workers.drain(jar)
-    assert {place.name for place in changing.failed(jar)} == {bad.name, os.path.basename(refused)}
-    assert changing.failed(jar, "*-bad") == [bad]
+    assert {place.name for place in ends.failed(jar)} == {bad.name, os.path.basename(refused)}
+    assert ends.failed(jar, "*-bad") == [bad]
 
 
 def test_a_job_that_somebody_else_is_retrying_is_left_to_him(jar, change):

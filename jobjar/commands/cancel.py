@@ -49,8 +49,8 @@ def _unfinished(jar: layout.Jar, word: str) -> set[str]:
         tasks = [jobname.array_task(place.name) for place in selection.jobs(jar, [word], changing.UNFINISHED)]
     except NoSuchJob:
         return set()
-    is_meant = selection.meaning(word)
-    return {task[0] for task in tasks if task and task[0] in unfinished and (word == selection.LAST or is_meant(task[0]))}
+    arrays, is_meant = unfinished & {task[0] for task in tasks if task}, selection.meaning(word)
+    return {array for array in arrays if word == selection.LAST or is_meant(array)}
 
 
 def _has_tasks(jar: layout.Jar, array: str) -> bool:

@@ -7,7 +7,7 @@ import signal
 import pytest
 from support import jars, processes, workers
 
-from jobjar import cancelling, changing, fslook, moves, node, states
+from jobjar import cancelling, changing, ends, fslook, moves, node, states
 from jobjar.job import CANCELLED, Job
 from jobjar.journal import Journal
 from jobjar.layout import Place
@@ -66,4 +66,4 @@ def test_a_cancelled_job_whose_worker_is_killed_ends_cancelled_and_is_not_run_ag
     workers.drain(jar, "C")
     assert jars.read(told) == "begun\n" and job.state == CANCELLED
     # `jobjar retry --failed` takes it for what it is.
-    assert changing.failed(jar) == [] and fslook.names(jar.limbo) == []
+    assert ends.failed(jar) == [] and fslook.names(jar.limbo) == []

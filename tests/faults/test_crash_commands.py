@@ -15,8 +15,8 @@ from support import faults, invariants, jars
 from support.accounts import end, journal
 from support.faults import AFTER, BEFORE, CUT, LOST, TORN, Fault
 
-from jobjar import cancelling, changing, claiming, directives, editing, fslook, harvest, inspection, jobname, layout
-from jobjar import node, notes, process, registration, reservation, states
+from jobjar import cancelling, changing, claiming, directives, editing, ends, fslook, harvest, inspection, jobname
+from jobjar import layout, node, notes, process, registration, reservation, states
 from jobjar.findings import INFORMATION
 from jobjar.journal import Journal
 from jobjar.layout import Place
@@ -134,7 +134,7 @@ def edit_text(change, places):
 
 
 def retry_failed(change, _):
-    changing.retry(change, changing.failed(change.jar))
+    changing.retry(change, ends.failed(change.jar))
 
 
 LATER = "--begin=2999-01-01"
