@@ -23,6 +23,8 @@ Sum = namedtuple("Sum", "jobs failed elapsed totalcpu wait")
 # The states in which a job can end, and Slurm's codes for them.
 STATES = {"COMPLETED": "CD", "FAILED": "F", "CANCELLED": "CA", "TIMEOUT": "TO", "OUT_OF_MEMORY": "OOM",
           "NODE_FAIL": "NF"}
+# A longer command does not stand in the journal: of 100,000 records it is read with each.
+COMMAND_MAX = 1000
 # More than any time or size that can be meant.
 _MOST = 1e15
 
@@ -95,6 +97,11 @@ def request(record: Record) -> str | None:
     """What the job asked for, as a command line has it."""
     asked = record.get("req")
     return " ".join(words.quote(word) for word in asked if isinstance(word, str)) if isinstance(asked, list) else None
+
+
+def is_task(record: Record) -> bool:
+    """Whether it was a task of an array."""
+    return _asked("array")(record) is not None
 
 
 def _asked(option: str) -> Callable[[Record], str | None]:
@@ -196,14 +203,26 @@ def duration(seconds: float) -> str:
     return quantities.format_duration(round(seconds, 2) if seconds < 60 else round(seconds))
 
 
-def command(head: bytes) -> str | None:
-    """The command line of a script that submit_job has made, of which `head` is the beginning; None of other files."""
+def command(head: bytes, is_whole: bool) -> str | None:
+    """The command line of a script that submit_job has made, of which `head` is the beginning, or the whole.
+
+    None of other files, and of one of which too little is there to tell.
+    """
     if not head.startswith(b"#!/bin/sh -f\n"):
         return None
     line, newline, rest = head[len(directives.block(head)):].partition(b"\n")
-    # The entries of an array stand behind it, in comments.
-    is_one = newline and all(more.startswith(b"#") for more in rest.split(b"\n") if more)
+    # The entries of an array stand behind it, in comments that no shell reads.
+    is_one = newline and (rest.lstrip(b"\n").startswith(b"exit\n#:")
+                          or is_whole and all(more.startswith(b"#") for more in rest.split(b"\n") if more))
     return line.decode("utf-8", "surrogateescape") if is_one else None
+
+
+def commanded(head: bytes, is_whole: bool) -> Record:
+    """What a record is to say of the command: nothing when that cannot be told yet, or is long; None when there is
+    none."""
+    found = command(head, is_whole)
+    is_told = is_whole if found is None else len(found) <= COMMAND_MAX
+    return {"command": found} if is_told else {}
 
 
 def end_states(typed: str) -> list[str]:

@@ -10,7 +10,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable
 
-from jobjar import directives, fslook, fsops, jobname, settling, states
+from jobjar import accounting, directives, fslook, fsops, jobname, settling, states
 from jobjar.errors import Fenced, UsageError
 from jobjar.glance import Glance
 from jobjar.layout import Jar, Place
@@ -23,8 +23,9 @@ COST_FACTOR = 20
 EMPTY_AGE = 2.0
 
 CLAIM, REFUSE, LEAVE = "claim", "refuse", "leave"
-# What a look at a candidate's file has shown: one of these three, what the job asks for, and why it is to be refused.
-Vetted = namedtuple("Vetted", "verdict request why", defaults=({}, ""))
+# What a look at a candidate's file has shown: one of these three, what the job asks for, why it is to be refused, and
+# what its record is to say of its command.
+Vetted = namedtuple("Vetted", "verdict request why commanded", defaults=({}, "", {}))
 
 
 class Claims:
@@ -248,7 +249,8 @@ def vet(path: str, trusted: frozenset[int], server_now: float, several: bool = F
         # By another name, in a directory of his, somebody could have given a file of the owner's to this worker.
         return Vetted(REFUSE, why="its file has several names, which it may have in a private jar only: copy it")
     try:
-        return Vetted(CLAIM, settling.claimed(head))
+        is_whole = len(head) == found.st_size
+        return Vetted(CLAIM, settling.claimed(head), commanded=accounting.commanded(head, is_whole))
     except UsageError as error:
         return Vetted(REFUSE, why=f"its #JJ lines will not do: {error}")
 

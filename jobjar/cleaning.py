@@ -86,11 +86,12 @@ def clean(jar: Jar, me: Identity, chosen: list[Chosen]) -> Iterator[str]:
 def _with_command(jar: Jar, one: Chosen) -> Record:
     """The record with what is needed to submit the job once more, where that is little."""
     script = history.script(jar.path(one.place), one.record.get("ino"))
-    command = accounting.command(script) if script else None
+    command = accounting.command(script, len(script) < history.HEAD) if script else None
     more: Record = {"cleaned": round(time.time(), 3)}
     if command is not None and len(script) <= SCRIPT_MAX:
         more["command"] = command
-        if script != b"#!/bin/sh -f\n" + os.fsencode(command) + b"\n":
+        # A task of an array is not submitted alone.
+        if script != b"#!/bin/sh -f\n" + os.fsencode(command) + b"\n" and not accounting.is_task(one.record):
             more["script"] = script.decode("utf-8", "surrogateescape")
     return {**one.record, **more}
 

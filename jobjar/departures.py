@@ -72,7 +72,7 @@ class Departures:
             record["submit"] = round(submitted, 3)
         if attempt.vetted.request:
             record["req"] = _asked(attempt.vetted.request)
-        return record
+        return record | attempt.vetted.commanded
 
     def _complete(self, attempt: Attempt, place: Place, record: dict[str, object]) -> None:
         attempt.has_failed = record["state"] != "COMPLETED"

@@ -130,7 +130,8 @@ def _plain(one: Details) -> list[tuple[str, object]]:
 
 
 def _command(one: Details) -> str | None:
-    return accounting.command(claiming.look_into(one.jar.path(one.row.place))[1])
+    found, head = claiming.look_into(one.jar.path(one.row.place))
+    return accounting.command(head, len(head) == found.st_size) if found else None
 
 
 def _logs(one: Details) -> list[str]:

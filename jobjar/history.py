@@ -90,7 +90,7 @@ def command(jar: Jar, record: Record) -> str | None:
     if "command" not in record:
         directory = jar.failed if record.get("e") == archive.JOB else jar.completed
         head = script(os.path.join(directory, accounting.name(record)), record.get("ino"))
-        record["command"] = accounting.command(head) if head else None
+        record["command"] = accounting.command(head, len(head) < HEAD) if head else None
     return accounting.string(record, "command")
 
 

@@ -43,8 +43,7 @@ def _meant(jar: Jar, word: str, wanted: Wanted) -> dict[str, Record]:
 
 def _request(jar: Jar, record: Record) -> Request:
     name = accounting.name(record)
-    asked = accounting.request(record) or ""
-    if "--array" in asked or "--each-line" in asked or "--from-json" in asked:
+    if accounting.is_task(record):
         raise UsageError(f"{name} is a task of an array: `jobjar retry` runs it again, or submit the array once more")
     data = _data(jar, record, name)
     if data is None:
@@ -63,4 +62,5 @@ def _data(jar: Jar, record: Record, name: str) -> bytes | None:
     script, command = accounting.string(record, "script"), accounting.string(record, "command")
     if script is not None:
         return script.encode("utf-8", "surrogateescape")
-    return None if command is None else submission.script(command)
+    # What asks for something is more than its command.
+    return None if command is None or "req" in record else submission.script(command)

@@ -41,9 +41,9 @@ def test_records_are_found_in_all_journals_and_in_the_archive_the_newest_last(ja
 
 def test_an_attempt_that_stands_in_several_places_counts_once_and_with_all_that_is_known(jar):
     journal(jar, "rain.77", end(1), end(1))
-    archive.write(jar, ME, [end(1, command="true")])
+    archive.write(jar, ME, [end(1, size=77)])
     (record,) = history.records(jar, Wanted())
-    assert record["command"] == "true"
+    assert record["size"] == 77
 
 
 def test_filters_choose_and_each_of_them_may_choose_nothing(jar):
@@ -154,13 +154,41 @@ def test_what_real_jobs_used_is_told_in_full(jar):
         assert first[field] == line[key]
 
 
-def test_a_job_is_found_by_the_command_that_its_file_holds_and_by_no_other_file_of_that_name(jar):
+def test_where_the_journal_does_not_say_the_command_the_jobs_file_does_and_no_other_of_that_name(jar):
     name = workers.submit(jar, "echo needle").name
     worker = workers.drain(jar)
     (line,) = worker.ends()
-    journal(jar, "snow.9", {**line, "a": "other", "t": line["t"] - 60, "ino": line["ino"] + 1})
+    os.unlink(worker.path("journal"))
+    line = made.earlier(line)
+    journal(jar, "snow.9", line, {**line, "a": "other", "t": line["t"] - 60, "ino": line["ino"] + 1})
     assert [record["a"] for record in history.records(jar, Wanted(grep=re.compile("needle")))] == [line["a"]]
     assert json.loads(run(jar, "--grep", "^echo needle$", "--json"))["records"][0]["file"] == name
+
+
+def test_the_command_is_told_though_the_jobs_file_is_gone_and_of_what_is_no_command_none(jar):
+    entries = jars.write(jar.home + "/items", "a\nb\n")
+    for words in (["echo $JJ_ENTRY", "--each-line", entries], ["true " + "x" * 990], ["true " + "x" * 1000],
+                  ["echo two; echo commands", "--tag=t"]):
+        programs.run("submit_job", "--home", jar.home, *words[1:], words[0])
+    workers.place(jar, "script.sh", "echo one\necho two")
+    worker = workers.drain(jar)
+    for name in os.listdir(jar.completed):
+        os.unlink(os.path.join(jar.completed, name))
+    assert sorted(len(line.get("command") or "") for line in worker.ends()) == [0, 0, 14, 14, 23, 995]
+    assert [line["n"] for line in worker.ends() if line.get("command", "") is None] == ["script.sh"]
+    found = json.loads(run(jar, "--json"))["records"]
+    assert [record["command"] for record in found].count("echo $JJ_ENTRY") == 2
+    assert run(jar, "--grep", "commands", "--format", "%command") == "echo two; echo commands\n"
+
+
+@pytest.mark.parametrize("head, is_whole, expected", [
+    (b"#!/bin/sh -f\nls -l\n", True, "ls -l"), (b"#!/bin/sh -f\nls -l\n", False, None),
+    (b"#!/bin/sh -f\nls -l", False, None), (b"#!/bin/sh -f\nls -l", True, None),
+    (b"#!/bin/sh -f\n#JJ --tag=x\nls\n\nexit\n#:a", False, "ls"), (b"#!/bin/sh -f\nls\nexit\nls\n", True, None),
+    (b"#!/bin/sh -f\nls\n# more\n", True, "ls"), (b"#!/bin/sh -f\nls\n# more\n", False, None),
+    (b"#!/bin/sh\nls\n", True, None), (b"", True, None)])
+def test_a_command_is_told_from_a_script_by_what_is_there_of_it(head, is_whole, expected):
+    assert accounting.command(head, is_whole) == expected
 
 
 def test_a_job_that_was_completed_under_another_name_is_shown_with_that(jar):
@@ -257,7 +285,8 @@ def test_a_job_is_submitted_once_more_with_category_priority_and_word(jar):
 
 def test_a_job_whose_file_is_gone_is_submitted_from_the_archive_or_refused(jar):
     archive.write(jar, ME, [end(1, "kept.2", command="echo kept", c="sim"), end(2, "asked", command="true",
-                                        script="#!/bin/sh -f\n#JJ --mem=1G\ntrue\n"), end(3, "lost.sh")])
+                                        script="#!/bin/sh -f\n#JJ --mem=1G\ntrue\n"), end(3, "lost.sh", command=None),
+                            end(4, "long", req=["--mem=1G"]), made.earlier(end(5, "older.sh"))])
     run(jar, "--resubmit", "kept")
     (name,) = os.listdir(os.path.join(jar.unclaimed, "sim"))
     assert name.endswith(".2")
@@ -265,7 +294,8 @@ def test_a_job_whose_file_is_gone_is_submitted_from_the_archive_or_refused(jar):
     fresh = run(jar, "--resubmit", "asked").strip()
     assert "--mem=1G" in jars.read(os.path.join(jar.unclaimed, fresh + ".0"))
     before = jars.tree(jar)
-    assert "submit it as it was" in run(jar, "--resubmit", "kept", "lost.sh", code=2)
+    for name in ("lost.sh", "long", "older.sh"):
+        assert "submit it as it was" in run(jar, "--resubmit", "kept", name, code=2)
     assert "names no job" in run(jar, "--resubmit", "nothing", code=3)
     assert "could be any of" in run(jar, "--resubmit", "s", code=2)
     assert jars.tree(jar) == before

@@ -15,7 +15,13 @@ def end(number: int, name: str = "", **more: object) -> dict:
     return {"e": "end", "a": f"{NONCE}-{number}", "c": None, "n": name or f"job{number}", "t": time,
             "start": time - 1.5, "state": "COMPLETED", "exit": 0, "signal": 0, "utime": 0.25, "stime": 0.05,
             "maxrss": 2048, "minflt": 7, "majflt": 1, "inblock": 16, "oublock": 8, "nvcsw": 3, "nivcsw": 2,
-            "node": "rain", "tries": 1, "user": "ada", "ino": 0, "submit": time - 4, **more}
+            "node": "rain", "tries": 1, "user": "ada", "ino": 0, "submit": time - 4,
+            "command": f"/usr/local/bin/big_computation /data/infile{number}.tmp 104.1 30", **more}
+
+
+def earlier(line: dict) -> dict:
+    """The line as earlier programs wrote it, which left the command to the job's file."""
+    return {key: value for key, value in line.items() if key != "command"}
 
 
 def failed(number: int, name: str = "", **more: object) -> dict:
