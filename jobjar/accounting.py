@@ -7,6 +7,7 @@ written it: a value of the wrong type is as if it were not there.
 import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from jobjar import directives, jobname, quantities, text, words
 from jobjar.errors import UsageError
@@ -107,7 +108,9 @@ def is_task(record: Record) -> bool:
 def _asked(option: str) -> Callable[[Record], str | None]:
     """What the job asked for by one option; several values behind each other."""
     def of(record: Record) -> str | None:
-        asked = record.get("req") if isinstance(record.get("req"), list) else []
+        asked = record.get("req")
+        if not isinstance(asked, list):
+            return None
         found = [word for word in asked if isinstance(word, str) and word.startswith(f"--{option}=")]
         return " ".join(word.partition("=")[2] for word in found) or None
     return of
@@ -178,6 +181,15 @@ def shown(record: Record, field: str) -> str | int:
     return show(found.kind, found.of(record))
 
 
+def column(records: Iterable[Record], field: str) -> list[str | int]:
+    """The values of many records as people read them."""
+    found = FIELDS[field]
+    values = list(map(found.of, records))
+    if found.kind in (TEXT, COUNT):
+        return ["" if value is None else value for value in values]
+    return [show(found.kind, value) for value in values]
+
+
 def show(kind: str, value: object) -> str | int:
     """A value of this kind as people read it; "" for None."""
     if value is None:
@@ -193,14 +205,24 @@ def show(kind: str, value: object) -> str | int:
 def moment(value: float) -> str:
     """A time as it is here, to the second."""
     try:
-        return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(value))
+        # Of 100,000 records many ended in the same minute, and offsets from UTC are whole ones.
+        minute, seconds = divmod(value, 60)
+        return f"{_minute(minute)}{int(seconds):02}"
     except (OverflowError, ValueError, OSError):
         return str(value)
 
 
+@lru_cache(maxsize=10_000)
+def _minute(minute: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:", time.localtime(minute * 60))
+
+
 def duration(seconds: float) -> str:
     """1h2m3s, 59s, 1.25s: rounded to what matters."""
-    return quantities.format_duration(round(seconds, 2) if seconds < 60 else round(seconds))
+    return _duration(round(seconds, 2) if seconds < 60 else round(seconds))
+
+
+_duration = lru_cache(maxsize=10_000)(quantities.format_duration)
 
 
 def command(head: bytes, is_whole: bool) -> str | None:

@@ -3,6 +3,8 @@
 Pure. What comes out holds no control character but the newlines between a table's lines, and nothing is cut off.
 """
 
+from collections.abc import Iterable
+
 from jobjar import quantities
 
 
@@ -40,18 +42,25 @@ def size(count: int) -> str:
 
 def table(rows: list[tuple], headings: tuple[str, ...]) -> str:
     """`columns` under headings; a column that is empty in every row is left out."""
-    used = [i for i in range(len(headings)) if any(row[i] != "" for row in rows)]
-    return columns([tuple(row[i] for i in used) for row in (headings, *rows)])
+    return _lines([(heading, *column) for heading, column in zip(headings, zip(*rows))
+                   if any(cell != "" for cell in column)])
 
 
 def columns(rows: list[tuple]) -> str:
     """One line for each row, aligned in columns, those with numbers to the right; every cell is escaped here."""
-    lines = zip(*map(_aligned, zip(*rows)))
-    return "".join("  ".join(line).rstrip() + "\n" for line in lines)
+    return _lines(zip(*rows))
 
 
-def _aligned(column: tuple) -> list[str]:
-    cells = [escape(str(cell)) for cell in column]
-    width = max(map(len, cells))
-    is_number = any(isinstance(cell, int) for cell in column)
-    return [cell.rjust(width) if is_number else cell.ljust(width) for cell in cells]
+def _lines(found: Iterable[tuple]) -> str:
+    """The lines of a table that is given column by column."""
+    patterns, cells = [], []
+    for column in found:
+        texts = list(map(str, column))
+        # One look at all of them: of 100,000 names few have to be escaped.
+        if escape(together := "".join(texts)) != together:
+            texts = list(map(escape, texts))
+        sign = "" if any(issubclass(kind, int) for kind in set(map(type, column))) else "-"
+        patterns.append(f"%{sign}{max(map(len, texts)) or ''}s")
+        cells.append(texts)
+    pattern = "  ".join(patterns)
+    return "".join([(pattern % row).rstrip() + "\n" for row in zip(*cells)])

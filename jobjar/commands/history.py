@@ -3,6 +3,7 @@
 It changes nothing, unless jobs are to be submitted again.
 """
 
+import gc
 import re
 import time
 from collections.abc import Iterable
@@ -52,6 +53,8 @@ def add_options(parser: "Parser") -> None:
 def run(options: "Options", settings: Settings) -> int:
     """Print what is wanted; the exit status is 0 when there is anything, else 1."""
     _refuse_contradictions(options)
+    # All that is read lives until the end of this process: to look for what could be freed costs a tenth of the time.
+    gc.disable()
     jar = layout.open_jar(settings.home, settings.worker_home)
     if options.resubmit:
         for job in resubmission.submit_again(jar, options.job, _wanted(jar, options, None)):
