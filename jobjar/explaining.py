@@ -66,9 +66,10 @@ def _worker(job: Pending, worker: Worker) -> Iterator[str]:
         since = "" if worker.since is None else f" for {text.age(job.now - worker.since)}"
         yield f"is busy with {jobname.split(busy.name)[0]}{since}"
     yield from _trust(job, worker)
-    if reasons.is_able(worker) and job.place.state == UNCLAIMED:
-        before = job.facts.before(job.place, worker)
-        yield f"has {before} jobs to claim before this one" if before else "claims this one next"
+    if reasons.is_able(worker):
+        before = job.facts.before(job.place, worker) if job.place.state == UNCLAIMED else None
+        yield "could take it then" if before is None else \
+            f"has {before} jobs to claim before this one" if before else "claims this one next"
 
 
 _NOT_LIVE = {

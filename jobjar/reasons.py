@@ -19,8 +19,8 @@ Reason = namedtuple("Reason", "word says", defaults=("",))
 # Every worker that could take it may do so at once.
 NONE = Reason("None", "a worker is about to look")
 
-# The events after which a job may lie in held/.
-_HOLDERS = ("hold", "edit", "rescue")
+# The events after which a job may lie in held/; one that is being edited lies there under another name.
+_HOLDERS, _EDIT = ("hold", "rescue"), ("edit",)
 # What the states and markers of a worker that claims nothing are called.
 UNABLE = {staff.PAUSED: "paused", staff.STOPPING: "stopping", staff.BLOCKED: "blocked"}
 
@@ -137,7 +137,8 @@ def _held(facts: Facts, place: Place) -> Reason | None:
 
 def held_by(facts: Facts, place: Place) -> dict:
     """The note that says how the job at `place` came to held/; an empty one when there is none."""
-    return next((line for line in reversed(facts.notes(place)) if line.get("e") in _HOLDERS), {})
+    events = _HOLDERS + (_EDIT if jobname.unedited(place.name) else ())
+    return next((line for line in reversed(facts.notes(place)) if line.get("e") in events), {})
 
 
 def _waits(facts: Facts, place: Place) -> Reason | None:

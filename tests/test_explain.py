@@ -165,6 +165,14 @@ def test_a_busy_worker_says_with_what_and_how_many_come_before(jar):
     assert of(jar, "snow.12", "b").endswith("claims this one next")
 
 
+def test_of_a_job_that_waits_itself_each_worker_says_that_it_could_take_it(jar):
+    worker(jar, "snow.12")
+    give(jar, worker(jar, "snow.13"), "long.5")
+    put(jar, "held", "job")
+    assert of(jar, "snow.12") == "could take it then"
+    assert "busy with long" in of(jar, "snow.13") and of(jar, "snow.13").endswith("could take it then")
+
+
 def test_workers_that_are_dead_or_cannot_be_judged_are_told(jar, monkeypatch):
     stranded = dead(jar)
     worker(jar, "snow.12")

@@ -136,6 +136,13 @@ def test_a_job_that_is_being_edited_keeps_its_id_and_says_so(jar):
     assert (row.id, row.reason, row.says) == (TWO, "JobHeldUser", "it was taken out to be changed")
 
 
+def test_of_a_held_job_that_has_been_edited_nothing_of_that_is_said(jar):
+    put(jar, "held", f"{TWO}.0")
+    notes.add(jar, "rain.7", f"{TWO}.0", None, "hold", why="look first")
+    notes.add(jar, "rain.7", f"{TWO}.0", None, "edit", why="it was taken out to be changed", t=time.time() + 1)
+    assert reasons(jar) == {f"{TWO}.0": "JobHeldUser: look first"}
+
+
 def test_jobs_that_wait_for_a_time_or_their_turn_say_so(jar):
     worker(jar, "snow.12")
     put(jar, "waiting", "a", body="exit")
