@@ -28,9 +28,10 @@ def jobs(jar: Jar, words: Iterable[str], states: Iterable[str] | None = None) ->
     """Where the jobs are that the words mean, in the order of the words, each once.
 
     A word: an id, a file name, STATE/[CATEGORY/]NAME as places are shown, `last` (what this user has submitted last),
-    the 23 digits of a number, a glob (*?[), or a fragment that names one job. The id of an array means all its tasks,
-    ID_7 one and ID_[1-10,15] some of them; so do its number and a fragment of it. A job that was put back as ID~2 is
-    found by ID. A finished job's category is None. `states`: the directories to look into (states.HELD …; None: all).
+    the 23 digits of a number, a glob (*?[), the word of -i, or a fragment that names one job. The id of an array means
+    all its tasks, ID_7 one and ID_[1-10,15] some of them; so do its number, its word and a fragment of it. A job that
+    was put back as ID~2 is found by ID. A finished job's category is None. `states`: the directories to look into
+    (states.HELD …; None: all).
     NoSuchJob: a word means none there. UsageError: a fragment, or a name made by hand, means several.
     """
     wanted = tuple(state for state in PLACES if states is None or state in states)
@@ -110,7 +111,7 @@ def _find(listing: Listing, word: str, wanted: tuple[str, ...]) -> list[Place]:
     if jobname.number(word + ".") and (found := _find_ours(listing, word, wanted)):
         return found
     array, indices = _split_indices(word)
-    for rule in (_is_called, _is_task, _has_number, _contains):
+    for rule in (_is_called, _is_task, _has_number, _has_word, _contains):
         found = [place for place in _near(listing, array, wanted) if rule(place, array)]
         if indices is not None:
             tasks = ((place, task(place.name)) for place in found)
@@ -187,6 +188,13 @@ def _has_number(place: Place, word: str) -> bool:
     digits, _, index = word.partition("_")
     which = task(place.name)
     return jobname.number(place.name) == digits and (not index or which is not None and str(which[1]) == index)
+
+
+def _has_word(place: Place, word: str) -> bool:
+    """Whether it is the whole word of -i, with an index perhaps: then no longer one is meant that contains it."""
+    id = jobname.split(place.name)[0]
+    which = task(place.name)
+    return word == jobname.word(id) or which is not None and word == jobname.word(which[0])
 
 
 def _contains(place: Place, word: str) -> bool:

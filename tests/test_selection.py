@@ -102,6 +102,19 @@ def test_a_fragment_means_the_one_job_that_has_it(jar):
         selection.jobs(jar, ["ann-1234"])
 
 
+def test_the_word_of_i_means_its_job_although_longer_words_contain_it(jar, array):
+    put(jar, "completed", f"{TWO}2.0")
+    put(jar, "unclaimed", f"{TWO}.0")
+    put(jar, "waiting", f"{ARRAY}s_1.0")
+    put(jar, "waiting", f"{ARRAY[:-6]}-re{ARRAY[-5:]}_1.0")
+    assert names(jar, "mine") == [f"{TWO}.0"]
+    assert names(jar, "sweep") == [place.name for place in array]
+    assert names(jar, "sweep_1") == names(jar, "sweep_[1-2]")[:1] == [f"{ARRAY}_1.0"]
+    put(jar, "held", f"{ONE}-mine.0")
+    with pytest.raises(UsageError, match="could be any of 2 jobs"):
+        names(jar, "mine")
+
+
 def test_of_many_candidates_some_are_named_and_the_others_counted(jar):
     for number in range(13):
         put(jar, "unclaimed", f"work{number}.sh")
