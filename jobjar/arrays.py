@@ -9,7 +9,7 @@ import errno
 import os
 from bisect import bisect_right
 
-from jobjar import drafts, fslook, fsops, jobname, leftovers, node, registration, states, submission
+from jobjar import drafts, fslook, fsops, jobname, leftovers, node, registration, resync, states, submission
 from jobjar.drafts import Draft
 from jobjar.errors import NO_ROOM, JobJarError, TryAgain, at_fault
 from jobjar.expansion import Batch
@@ -108,6 +108,7 @@ class _Work:
         self.jar, self.batch, self.draft, self.done, self._several = jar, batch, draft, done, several
         self.array, priority = jobname.split(draft.name)
         self._suffix = f".{priority}"
+        self._is_remote = resync.is_shared(jar.limbo)
 
     def publish(self, directory: str, rest: str) -> None:
         """Let the tasks appear that are not there yet: in `directory`, those beyond the cap in `rest`."""
@@ -121,18 +122,30 @@ class _Work:
 
     def _link(self, directory: str, end: int) -> None:
         """Make names of the draft's file, as many as it may get; if it may get none, that is remembered."""
-        source, suffix, prefix = drafts.file(self.draft), self._suffix, os.path.join(directory, self.array + "_")
+        source = drafts.file(self.draft)
         names = os.stat(source).st_nlink
         if names >= NAMES_MAX:
             self._renew()
             names = 1
+        for index in self.batch.indices[self.done:min(end, self.done + NAMES_MAX - names)]:
+            name = f"{self.array}_{index}{self._suffix}"
+            target = os.path.join(directory, name)
+            # NFS: a server that was restarted may make a link once more, whose task has been claimed since; no rename.
+            new = drafts.part(self.draft, name) if self._is_remote else target
+            if not self._has_second_name(source, new):
+                return
+            if self._is_remote:
+                # False too is success, as with copies.
+                fsops.move(new, target)
+            self.done += 1
+
+    def _has_second_name(self, source: str, new: str) -> bool:
+        """Make it; False when the draft's file gets no more names: the next tasks are names of another, or copies."""
         try:
-            for index in self.batch.indices[self.done:min(end, self.done + NAMES_MAX - names)]:
-                fsops.second_name(source, f"{prefix}{index}{suffix}")
-                self.done += 1
+            fsops.second_name(source, new)
         except FileExistsError:
             # NFS: a lost reply makes the client ask twice. Nobody else makes this name.
-            self.done += 1
+            pass
         except OSError as error:
             if error.errno in _NO_NAMES or error.errno == errno.EMLINK and os.stat(source).st_nlink < 2:
                 self._several = False
@@ -140,6 +153,8 @@ class _Work:
                 self._renew()
             else:
                 raise
+            return False
+        return True
 
     def _renew(self) -> None:
         drafts.renew(self.draft, self.batch.data, submission.MODE)

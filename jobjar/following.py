@@ -6,7 +6,7 @@ Read only. `Follower` copies what is new each time it is asked, so that a job ca
 import os
 from collections.abc import Callable
 
-from jobjar import fslook, jobname, layout, mounts, notes, resync, states, terms
+from jobjar import fslook, jobname, layout, notes, resync, states, terms
 from jobjar.errors import UsageError
 from jobjar.job import Job
 from jobjar.layout import Jar, Place
@@ -23,8 +23,7 @@ class Follower:
     def __init__(self, jar: Jar, job: Job) -> None:
         self.jar, self.job = jar, job
         self.has_begun = self.has_ended = False
-        here = mounts.place(jar.logs)
-        self._is_remote = here is not None and here.mount in resync.remotes()
+        self._is_remote = resync.is_shared(jar.logs)
         # Those of its files that were found, by device and inode: they go with the file when it is renamed.
         self._tails: dict[tuple[int, int], Tail] = {}
         self._own: list[str] | None = None

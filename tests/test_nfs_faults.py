@@ -459,6 +459,26 @@ def test_the_task_whose_making_lost_its_reply_is_there_once_and_the_others_follo
         assert set(os.listdir(jar.unclaimed)) == tasks and os.listdir(jar.limbo) == []
 
 
+def test_a_task_that_was_claimed_before_the_server_carried_everything_out_once_more_is_there_once(jar, monkeypatch):
+    """The server was restarted before it could answer, and remembers none of its answers."""
+    monkeypatch.setattr(resync, "is_remote", lambda kind: True)
+    was = {name: getattr(os, name) for name in ("link", "rename")}
+
+    def once_more(name):
+        def call(source, target):
+            was[name](source, target)
+            if os.path.dirname(target) == jar.unclaimed:
+                was["rename"](target, os.path.join(jar.completed, os.path.basename(target)))
+            was[name](source, target)
+        return call
+    for name in was:
+        monkeypatch.setattr(os, name, once_more(name))
+    batch = expansion.Batch(b"#!/bin/sh\n", {"submit_dir": "/", "submit_host": "rain", "array": "1-4"}, "job", None)
+    array = arrays.submit(jar, batch, nodes.node.myself("rain"), several=True)
+    assert sorted(os.listdir(jar.completed)) == [f"{array}_{index}.0" for index in range(1, 5)]
+    assert os.listdir(jar.unclaimed) == os.listdir(jar.limbo) == []
+
+
 def test_a_job_whose_intent_is_seen_late_and_then_not_is_cancelled_by_one_order(jar, monkeypatch):
     monkeypatch.setattr(cancelling, "LOOK_ANEW", 0.0)
     answers, was = [True, False, True, False, True, False, False], journal.History.attempt

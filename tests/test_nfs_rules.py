@@ -16,6 +16,8 @@ RULES = {
         "test_again::test_a_job_that_has_failed_is_left_to_a_free_worker_of_another_node_until_that_must_have_looked",
     ("arrays", "a lost reply makes the client ask twice. Nobody else"):
         f"{FAULTS}::test_the_task_whose_making_lost_its_reply_is_there_once_and_the_others_follow",
+    ("arrays", "a server that was restarted"):
+        f"{FAULTS}::test_a_task_that_was_claimed_before_the_server_carried_everything_out_once_more_is_there_once",
     ("awaiting", "the server exports the jar anew"):
         f"{FAULTS}::test_many_jobs_are_waited_for_although_a_handle_is_stale_for_a_while",
     ("awaiting", "completed/ first"):
@@ -124,7 +126,7 @@ MAY_ASK = {
     "cli": LOCAL, "config": LOCAL, "process": LOCAL, "node": LOCAL, "holders": LOCAL,
     "commands.init": LOCAL, "layout": FIXED, "trust": FIXED, "premises": FIXED,
     "claiming._number_of_file": HINT, "leftovers._queues": "categories of the reservations to be withdrawn, next time",
-    "ends": "of a worker whose directory was listed just now", "arrays._Work._link": OWN, "spool.Spool.fill": OWN,
+    "ends": "of a worker whose directory was listed just now", "arrays._Work._link": OWN, "arrays._Work._has_second_name": OWN, "spool.Spool.fill": OWN,
     "commands.submit._warn_of_relative_path": ANSWERS, "cron": LOCAL, "family": LOCAL, "terms._login": OWN,
     "harvest": "the directories of the job and of the submitter, who says what is there", "resync": HINT,
     "history.is_of": HINT, "staging": "what the submitter names, as the submitter sees it",

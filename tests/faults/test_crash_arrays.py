@@ -13,7 +13,7 @@ import pytest
 from support import faults, jars
 from support.faults import AFTER, BEFORE, CUT, LOST, MEANWHILE, TORN, Fault
 
-from jobjar import arrays, drafts, entries, expansion, fslook, jobname, leftovers, node, states
+from jobjar import arrays, drafts, entries, expansion, fslook, jobname, leftovers, node, resync, states
 from jobjar.errors import TryAgain
 
 NODE = "here"
@@ -122,6 +122,13 @@ def _trace(workplace, several):
 def test_an_array_cut_short_anywhere_is_completed_by_submitting_it_again(several, meanwhile, workplace, points):
     for fault in faults.points(_trace(workplace, several), BEFORE, AFTER, TORN, CUT, LOST):
         _try(points, workplace, several, fault, meanwhile)
+    points.verdict()
+
+
+def test_on_a_network_file_system_it_is_completed_too(workplace, points, monkeypatch):
+    monkeypatch.setattr(resync, "is_shared", lambda directory: True)
+    for fault in faults.points(_trace(workplace, True), BEFORE, AFTER, CUT, LOST):
+        _try(points, workplace, True, fault, "completed")
     points.verdict()
 
 
