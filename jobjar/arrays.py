@@ -108,7 +108,7 @@ class _Work:
         self.jar, self.batch, self.draft, self.done, self._several = jar, batch, draft, done, several
         self.array, priority = jobname.split(draft.name)
         self._suffix = f".{priority}"
-        self._is_remote = resync.is_shared(jar.limbo)
+        self._is_remote = resync.is_on_remote(jar.limbo)
 
     def publish(self, directory: str, rest: str) -> None:
         """Let the tasks appear that are not there yet: in `directory`, those beyond the cap in `rest`."""

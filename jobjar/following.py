@@ -23,7 +23,7 @@ class Follower:
     def __init__(self, jar: Jar, job: Job) -> None:
         self.jar, self.job = jar, job
         self.has_begun = self.has_ended = False
-        self._is_remote = resync.is_shared(jar.logs)
+        self._is_remote = resync.is_on_remote(jar.logs)
         # Those of its files that were found, by device and inode: they go with the file when it is renamed.
         self._tails: dict[tuple[int, int], Tail] = {}
         self._own: list[str] | None = None

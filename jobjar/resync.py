@@ -115,12 +115,6 @@ def is_on_remote(directory: str) -> bool:
     return place is not None and place.mount in remotes()
 
 
-def is_shared(directory: str) -> bool:
-    """Whether other computers may write where this directory is."""
-    place = mounts.place(directory)
-    return place is not None and place.mount in remotes()
-
-
 def is_remote(kind: str) -> bool:
     """Whether other computers may change what is on a file system of this kind."""
     return kind in (*fsadvice.NFS, *fsadvice.PARALLEL, *fsadvice.WINDOWS, "9p", "afs") or kind.startswith("fuse.")

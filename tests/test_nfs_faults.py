@@ -10,9 +10,9 @@ import pytest
 from support import jars, network, nodes, processes, workers
 from support.network import Client, fail, lose_reply
 
-from jobjar import (arrays, awaiting, beat, blame, cancelling, census, changing, claiming, errors, expansion, fslook,
-                    fsops, inspection, job, journal, layout, moves, notes, orders, registration, reservation, resync,
-                    states, streaming, submission)
+from jobjar import (arrays, awaiting, beat, blame, cancelling, census, changing, claiming, errors, expansion, feeding,
+                    fslook, fsops, inspection, job, journal, layout, moves, notes, orders, registration, reservation,
+                    resync, states, streaming, submission, watch)
 from jobjar.layout import Place
 
 MINE = reservation.text("rain.1", "rain-1")
@@ -411,6 +411,36 @@ def test_what_grows_is_opened_for_each_look_at_it(tmp_path, monkeypatch, is_remo
                 file.write(more)
             tail.copy(shown.fileno(), False)
     assert jars.read(str(tmp_path / "shown")) == "first second third"
+
+
+def test_what_is_fed_to_a_job_is_on_the_server_at_once_and_whole_before_its_end_is_told(tmp_path, monkeypatch):
+    """A client keeps what is written for itself, until it is told to send it or the file is closed."""
+    monkeypatch.setattr(resync, "is_remote", lambda kind: True)
+    sent, seen = 0, []
+
+    def send(name):
+        was = getattr(fsops, name)
+
+        def sending(handle):
+            nonlocal sent
+            if os.path.basename(os.readlink(f"/proc/self/fd/{handle}")) == feeding.IN:
+                sent = os.fstat(handle).st_size
+            was(handle)
+        monkeypatch.setattr(fsops, name, sending)
+    send("_fsync")
+    send("_close")
+    was = fsops.create
+    monkeypatch.setattr(fsops, "create", lambda path, data, *rest, **more: seen.append((sent, int(data)))
+                        or was(path, data, *rest, **more))
+    inner, outer = os.pipe()
+    intake, alarm = feeding.Intake(str(tmp_path), inner), watch.Alarm()
+    os.write(outer, b"first ")
+    assert intake.receive(alarm, True) == sent == 6
+    os.write(outer, b"and last")
+    os.close(outer)
+    intake.receive(alarm, True)
+    assert seen == [(14, 14)] and intake.is_over
+    os.close(inner)
 
 
 def test_what_a_job_has_printed_is_read_although_there_was_nothing_a_while_ago(client, jar):

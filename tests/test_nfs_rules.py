@@ -33,6 +33,10 @@ RULES = {
     ("claiming", "the listing says what it is"):
         f"{FAULTS}::test_what_lies_in_claims_is_a_job_although_its_name_is_remembered_as_absent",
     ("claiming", "opening asks the server"): f"{FAULTS}::test_a_candidate_that_only_a_cache_still_knows_is_left",
+    ("feeding", "else the job's node sees it"):
+        f"{FAULTS}::test_what_is_fed_to_a_job_is_on_the_server_at_once_and_whole_before_its_end_is_told",
+    ("feeding", "closed before the end is told"):
+        f"{FAULTS}::test_what_is_fed_to_a_job_is_on_the_server_at_once_and_whole_before_its_end_is_told",
     ("fslook", "the directory was removed and made again"):
         f"{FAULTS}::test_a_stale_handle_is_asked_once_more_from_the_top",
     ("fslook", "opening a directory revalidates"): f"{FAULTS}::test_every_listing_opens_the_directory_anew",
@@ -126,7 +130,9 @@ MAY_ASK = {
     "cli": LOCAL, "config": LOCAL, "process": LOCAL, "node": LOCAL, "holders": LOCAL,
     "commands.init": LOCAL, "layout": FIXED, "trust": FIXED, "premises": FIXED,
     "claiming._number_of_file": HINT, "leftovers._queues": "categories of the reservations to be withdrawn, next time",
-    "ends": "of a worker whose directory was listed just now", "arrays._Work._link": OWN, "arrays._Work._has_second_name": OWN, "spool.Spool.fill": OWN,
+    "ends": "of a worker whose directory was listed just now", "turns._version": "workers/ was listed just now",
+    "feeding._close_all_but": LOCAL, "arrays._Work._link": OWN, "spool.Spool.fill": OWN,
+    "arrays._Work._has_second_name": OWN,
     "commands.submit._warn_of_relative_path": ANSWERS, "cron": LOCAL, "family": LOCAL, "terms._login": OWN,
     "harvest": "the directories of the job and of the submitter, who says what is there", "resync": HINT,
     "history.is_of": HINT, "staging": "what the submitter names, as the submitter sees it",

@@ -126,7 +126,7 @@ def test_an_array_cut_short_anywhere_is_completed_by_submitting_it_again(several
 
 
 def test_on_a_network_file_system_it_is_completed_too(workplace, points, monkeypatch):
-    monkeypatch.setattr(resync, "is_shared", lambda directory: True)
+    monkeypatch.setattr(resync, "is_on_remote", lambda directory: True)
     for fault in faults.points(_trace(workplace, True), BEFORE, AFTER, CUT, LOST):
         _try(points, workplace, True, fault, "completed")
     points.verdict()
