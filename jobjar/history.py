@@ -31,33 +31,41 @@ _HEAD = re.compile(rb'\{"e": "(end|requeue|job)", "a": (null|"[^"\\]*"), "c": (n
 HEAD = 2**16
 _NEVER_RAN = {"cancel": "CANCELLED"}
 _INTENT = b'{"e": "claim",'
+_OTHER_NAME = b'"as": "'
 _EVENTS = (END, REQUEUE, archive.JOB)
 
 
 def records(jar: Jar, wanted: Wanted) -> list[Record]:
     """The records of what has ended, the newest last; of an attempt that stands in several, the one that says most."""
+    # RACE: a job has its line before it comes to completed/.
+    there = set(fslook.names(jar.completed))
     search = _Search(wanted if wanted.grep is None else wanted._replace(limit=None))
     for path in (*archive.files(jar), *archive.journals(jar)):
         for block in archive.lines(path):
             search.take(block)
-    search.take(json.dumps(record).encode() for record in _never_ran(jar, wanted))
+    search.take(json.dumps(record).encode() for record in _unrecorded(jar, wanted, there - search.finals()))
     return _finished(jar, search, wanted)
 
 
-def _never_ran(jar: Jar, wanted: Wanted) -> Iterator[Record]:
-    """The records of the jobs that came to failed/ without having been run to an end."""
+def _unrecorded(jar: Jar, wanted: Wanted, silent: set[str]) -> Iterator[Record]:
+    """The records of the jobs that came to failed/ without having been run to an end, and of those in completed/, the
+    `silent`, of which no line tells: it was lost in a power cut, or somebody has removed it."""
+    entries = fslook.entries(jar.failed, [])
+    places = [Place(states.FAILED, None, entry.name) for entry in entries if fslook.is_file_entry(entry)]
+    places += [Place(states.COMPLETED, None, name) for name in silent if not name.startswith(".")]
+    bad = {entry.name for entry in entries if entry.is_symlink()}
     found = []
-    for entry in fslook.entries(jar.failed, []):
-        if fslook.is_file_entry(entry) and (wanted.named is None or wanted.named(entry.name)):
-            with contextlib.suppress(FileNotFoundError):
-                # RACE: else it has just been retried or cleaned away.
-                found.append((entry.stat(follow_symlinks=False), entry.name))
+    for place in places:
+        # RACE: one that is not there has just been retried or cleaned away; a reservation is no job.
+        if (wanted.named is None or wanted.named(place.name)) \
+                and (seen := fslook.status(jar.directory(place.state), place.name)) and stat.S_ISREG(seen.st_mode):
+            found.append((seen, place))
     found.sort(key=lambda one: one[0].st_ctime)
     if wanted == Wanted(named=wanted.named, attempts=wanted.attempts, limit=wanted.limit) and wanted.limit:
         # Each of them costs a look into notes/.
         found = found[-wanted.limit:]
-    for seen, name in found:
-        yield without_end(Place(states.FAILED, None, name), seen, False, notes.read(jar, name))
+    for seen, place in found:
+        yield without_end(place, seen, place.name in bad, notes.read(jar, place.name))
 
 
 def without_end(place: Place, seen: os.stat_result, is_bad: bool, said: list[Record]) -> Record:
@@ -88,10 +96,17 @@ def _finished(jar: Jar, search: "_Search", wanted: Wanted) -> list[Record]:
 def command(jar: Jar, record: Record) -> str | None:
     """The command that the record is about, where one was submitted; from then on the record has it."""
     if "command" not in record:
-        directory = jar.failed if record.get("e") == archive.JOB else jar.completed
-        head = script(os.path.join(directory, accounting.name(record)), record.get("ino"))
+        inode = record.get("ino")
+        # Of those without an end line some are in the one directory, some in the other.
+        head = next(filter(None, (script(os.path.join(directory, accounting.name(record)), inode)
+                                  for directory in _directories(jar, record))), None)
         record["command"] = accounting.command(head, len(head) < HEAD) if head else None
     return accounting.string(record, "command")
+
+
+def _directories(jar: Jar, record: Record) -> tuple[str, ...]:
+    """Where the job may lie that the record is about."""
+    return (jar.completed, jar.failed) if record.get("e") == archive.JOB else (jar.completed,)
 
 
 def script(path: str, inode: object) -> bytes | None:
@@ -123,6 +138,9 @@ class _Search:
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         self.targets: dict[str, str] = {}
+        # The names that lines tell of, as JSON has them, and others.
+        self._raw_names: set[bytes] = set()
+        self._names: set[str] = set()
         # Attempt → (time, line); of a line without attempt its beginning stands for it.
         self._kept: dict[bytes, tuple[float, bytes]] = {}
         self._floor = float("-inf") if wanted.since is None else wanted.since
@@ -141,6 +159,10 @@ class _Search:
                 self._take_unusual(line)
                 continue
             event, attempt, category, name, time = head.groups()
+            if event != b"requeue":
+                self._raw_names.add(name)
+            if _OTHER_NAME in line:
+                self._names.update(name for record in notes.parse([line]) if (name := accounting.string(record, "as")))
             if event == b"requeue" and not self._is_told(line):
                 continue
             try:
@@ -168,6 +190,8 @@ class _Search:
         """A target line, a line about a name with unusual characters, one of somebody else's making, a torn one."""
         for record in notes.parse([line]):
             attempt, event, time = record.get("a"), record.get("e"), accounting.number(record, "t")
+            if event in (END, TARGET, archive.JOB):
+                self._names.update(filter(None, (accounting.string(record, "n"), accounting.string(record, "as"))))
             if event == TARGET and isinstance(attempt, str) and isinstance(record.get("as"), str):
                 self.targets[attempt] = record["as"]
             elif event not in _EVENTS or time is None or not isinstance(record.get("n"), str):
@@ -185,6 +209,10 @@ class _Search:
             newest = sorted(self._kept.items(), key=_time, reverse=True)[:self.wanted.limit]
             self._kept = dict(newest)
             self._floor = max(self._floor, newest[-1][1][0]) if newest else float("inf")
+
+    def finals(self) -> set[str]:
+        """The names of which any line tells that a job has ended under it."""
+        return self._names.union(map(bytes.decode, self._raw_names))
 
     def newest_first(self) -> Iterator[Record]:
         """What has been kept, parsed, and the final names that other lines say."""

@@ -5,6 +5,7 @@ It changes nothing, unless jobs are to be submitted again.
 
 import gc
 import re
+import sys
 import time
 from collections.abc import Iterable
 
@@ -60,11 +61,20 @@ def run(options: "Options", settings: Settings) -> int:
         for job in resubmission.submit_again(jar, options.job, _wanted(jar, options, None)):
             print(text.escape(job))
         return 0
-    limit = options.limit if options.limit is not None else 0 if options.totals else NEWEST
-    found = history.records(jar, _wanted(jar, options, limit or None))
+    found = _records(jar, options)
     for piece in _pieces(options, jar, found):
         print(piece, end="")
     return 0 if found else 1
+
+
+def _records(jar: layout.Jar, options: "Options") -> list[Record]:
+    """What is to be shown; that there is more than is shown without --limit is said."""
+    if options.limit is not None or options.totals:
+        return history.records(jar, _wanted(jar, options, options.limit or None))
+    found = history.records(jar, _wanted(jar, options, NEWEST + 1))
+    if len(found) > NEWEST:
+        print(f"jobjar history: these are the newest {NEWEST}: --limit 0 shows all", file=sys.stderr)
+    return found[-NEWEST:]
 
 
 def _refuse_contradictions(options: "Options") -> None:
