@@ -51,8 +51,13 @@ def names_uncached(directory: str) -> list[str]:
 def open_file(path: str) -> io.BufferedReader:
     """A regular file, to be read. FileNotFoundError also of what is none: a fifo would keep its reader waiting."""
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    is_regular = False
+    try:
+        is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    finally:
+        if not is_regular:
+            file.close()
+    if not is_regular:
         raise FileNotFoundError(errno.ENOENT, "no regular file is there", path)
     return file
 
