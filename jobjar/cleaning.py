@@ -10,8 +10,8 @@ import time
 from collections import namedtuple
 from collections.abc import Iterator
 
-from jobjar import accounting, archive, census, ends, fslook, fsops, history, jobname, moves, node, notes
-from jobjar import reservation, states
+from jobjar import accounting, archive, ends, fslook, fsops, history, jobname, moves, node, notes
+from jobjar import reservation, selection, states
 from jobjar.accounting import Record
 from jobjar.fslook import FILE, LINK
 from jobjar.layout import Jar, Place
@@ -20,8 +20,9 @@ from jobjar.node import Identity
 # Which of the jobs that have ended: `older`: so many seconds ago; `keep`: all but so many of the newest; `ended`: in
 # these states; `places`: these alone. None: whatever it is.
 Criteria = namedtuple("Criteria", "older keep ended places", defaults=(None,) * 4)
-# A job to be cleaned away, and its record.
-Chosen = namedtuple("Chosen", "place record")
+# A job to be cleaned away, and its record. `seen`: its file; `is_bad`: whether failed/ said that it had ended badly;
+# `traces`: see there.
+Chosen = namedtuple("Chosen", "place record seen is_bad traces")
 
 # The paths of attempt logs, and of directories with notes.
 Attached = namedtuple("Attached", "logs notes")
@@ -33,30 +34,41 @@ SCRIPT_MAX = 4096
 SAFE_AGE = 3600.0
 
 _LOG_MARK = ".attempt-"
+_ENDED = (states.COMPLETED, states.FAILED)
 
 
 def choose(jar: Jar, criteria: Criteria, now: float) -> list[Chosen]:
     """The jobs that the criteria mean, the oldest first; `now` is the file server's clock."""
     places = _ended(jar) if criteria.places is None else criteria.places
-    known = ends.end_lines(jar, [place.name for place in places])
     failed = {entry.name for entry in fslook.survey(jar.failed) if entry.kind == LINK}
+    known = ends.end_lines(jar, [place.name for place in places], failed)
     noted = set(fslook.names(jar.notes))
-    found = [Chosen(place, record) for place in places
-             if (record := _record(jar, place, known.get(place.name), place.name in failed, noted)) is not None]
-    found = [one for one in found if (criteria.older is None or one.record["t"] <= now - criteria.older)
+    found = [one for place in places
+             if (one := _candidate(jar, place, known.get(place.name), place.name in failed, noted)) is not None]
+    ended = {one.place: _ended_at(jar, one) for one in found}
+    found = [one for one in found if (criteria.older is None or ended[one.place] <= now - criteria.older)
              and (criteria.ended is None or one.record.get("state") in criteria.ended)]
-    found.sort(key=lambda one: one.record["t"])
+    found.sort(key=lambda one: (ended[one.place], one.record["t"]))
     return found if criteria.keep is None else found[:max(0, len(found) - criteria.keep)]
+
+
+def _ended_at(jar: Jar, one: Chosen) -> float:
+    """When it ended, or later: the clock of its node may be slow, and the server has seen it come there."""
+    came = one.seen.st_ctime
+    if one.seen.st_nlink > 1 and (log := fslook.status(jar.logs, one.place.name)):
+        # The names of one file have their changes in common.
+        came = log.st_ctime
+    return max(one.record["t"], came)
 
 
 def _ended(jar: Jar) -> list[Place]:
     # In this order, as whoever asks how they ended.
-    return [Place(state, None, entry.name) for state in (states.COMPLETED, states.FAILED)
+    return [Place(state, None, entry.name) for state in _ENDED
             for entry in fslook.survey(jar.directory(state)) if entry.kind == FILE and not entry.name.startswith(".")]
 
 
-def _record(jar: Jar, place: Place, end: Record | None, is_bad: bool, noted: set[str]) -> Record | None:
-    """What the archive is to say of a job, but for its command; None when it is gone."""
+def _candidate(jar: Jar, place: Place, end: Record | None, is_bad: bool, noted: set[str]) -> Chosen | None:
+    """A job with what the archive is to say of it, but for its command; None when it is gone."""
     found = fslook.status(jar.directory(place.state), place.name)
     if found is None:
         return None
@@ -66,20 +78,43 @@ def _record(jar: Jar, place: Place, end: Record | None, is_bad: bool, noted: set
         record = history.without_end(place, found, is_bad, said)
     else:
         record = {**end, "as": place.name} if end.get("n") != place.name else dict(end)
-    return {**record, "size": found.st_size, **({"notes": said} if said else {})}
+    record = {**record, "size": found.st_size, **({"notes": said} if said else {})}
+    return Chosen(place, record, found, is_bad, _traces(jar, place) if found.st_nlink > 1 else None)
+
+
+def _traces(jar: Jar, place: Place) -> tuple:
+    """What differs when a job whose file has several names has been run once more: its log, and its notes."""
+    log = fslook.status(jar.logs, place.name)
+    return log and (log.st_ino, log.st_mtime_ns), len(notes.read(jar, place.name))
+
+
+def _is_as_chosen(jar: Jar, one: Chosen) -> bool:
+    """Whether it is the job, and the end, that was chosen; to be asked while nobody else can take the job away."""
+    # RACE: it may have been retried and run anew since, and what it has made is not what was to go.
+    found = fslook.status(jar.directory(one.place.state), one.place.name)
+    if found is None or found.st_ino != one.seen.st_ino or fslook.is_there(jar.failed, one.place.name) != _is_linked(one):
+        return False
+    # Each rename of any of its names gives a file another ctime.
+    return found.st_ctime_ns == one.seen.st_ctime_ns if one.traces is None else one.traces == _traces(jar, one.place)
+
+
+def _is_linked(one: Chosen) -> bool:
+    return one.is_bad or one.place.state == states.FAILED
 
 
 def clean(jar: Jar, me: Identity, chosen: list[Chosen]) -> Iterator[str]:
     """Record these jobs and clean them away; yields the id of each that is gone.
 
-    Those that somebody else has taken away meanwhile are passed over.
+    Those that somebody else has taken away meanwhile, or had run again, are passed over.
     """
     records = [_with_command(jar, one) for one in chosen]
     if records:
         archive.write(jar, me, records)
     mine = reservation.text(node.owner(me), node.nonce(me))
+    by_place = {one.place: one for one in chosen}
     for at in range(0, len(chosen), BATCH):
-        for place in moves.clean(jar, [one.place for one in chosen[at:at + BATCH]], mine):
+        for place in moves.clean(jar, [one.place for one in chosen[at:at + BATCH]], mine,
+                                 lambda place: _is_as_chosen(jar, by_place[place])):
             yield jobname.split(place.name)[0]
 
 
@@ -101,7 +136,8 @@ def attachments(jar: Jar, now: float) -> Attached:
     logs = [name for name in fslook.names(jar.logs) if _LOG_MARK in name]
     directories = fslook.names(jar.notes)
     ids = {_id_of_log(name) for name in logs} | set(directories)
-    gone = _cleaned(jar, ids - _present(jar)) if ids else set()
+    present = _present(jar) if ids else None
+    gone = set() if present is None else _cleaned(jar, ids - present)
     return Attached([path for log in logs if (path := _removable(jar.logs, log, _id_of_log(log), gone, now))],
                     [path for name in directories if (path := _removable(jar.notes, name, name, gone, now))])
 
@@ -136,13 +172,16 @@ def _cleaned(jar: Jar, ids: set[str]) -> set[str]:
     return ids & found
 
 
-def _present(jar: Jar) -> set[str]:
-    """The ids of all jobs in the jar."""
-    # RACE: a job that comes back from a worker's claims/ between the two looks is seen by the next.
-    found = [place.name for _ in range(2) for place in
-             (*(place for state in states.QUEUES for place in census.queued(jar, state)), *census.claimed(jar))]
-    found += [place.name for place in _ended(jar)]
-    return {jobname.split(name)[0] for name in found}
+def _present(jar: Jar) -> set[str] | None:
+    """The ids of all jobs in the jar; None when some of it could not be looked into."""
+    # RACE: a job that is retried meanwhile is seen by the first look, one that comes back from a worker's claims/ by
+    # the last.
+    looks = [(selection.Listing(jar), where) for where in (_ENDED, selection.PLACES, selection.PLACES)]
+    found = {jobname.unedited(place.name) or place.name for look, where in looks for place in look.places(where)}
+    if any(look.troubles for look, _ in looks):
+        return None
+    # A job that was put back under another name keeps what it had under its own.
+    return {name for one in found for name in (jobname.split(one)[0], selection.stem(one))}
 
 
 def _age(path: str, now: float) -> float:

@@ -6,7 +6,7 @@ Read only. A journal is read whole, but of its lines only those that may matter 
 import fnmatch
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from jobjar import archive, census, fslook, jobname, journal, layout, notes
 from jobjar.layout import Jar, Place
@@ -48,13 +48,18 @@ def _enough(jar: Jar, name: str) -> float:
     return found.st_ctime - CLOCKS if found is not None and found.st_nlink == 1 else float("-inf")
 
 
-def end_lines(jar: Jar, names: Iterable[str]) -> dict[str, dict]:
-    """As `end_line`, of many jobs at once: every journal is read once. Those without an end line are left out."""
+def end_lines(jar: Jar, names: Iterable[str], failed: Collection[str] | None = None) -> dict[str, dict]:
+    """As `end_line`, of many jobs at once: every journal is read once. Those without an end line are left out.
+
+    `failed`: the names in failed/, when a line that contradicts them is to be passed over: the clocks of nodes differ,
+    and what looks like a job's last end may be an earlier one's.
+    """
     wanted, found = frozenset(names), {}
     for _, path in _journals(jar) if wanted else ():
         raw = [line for line in _data(path).splitlines() if b'"end"' in line or b'"target"' in line]
         for final, end in _ends(notes.parse(raw)):
-            if final in wanted and (final not in found or end["t"] > found[final]["t"]):
+            is_believed = failed is None or (end.get("state") != "COMPLETED") == (final in failed)
+            if final in wanted and is_believed and (final not in found or end["t"] > found[final]["t"]):
                 found[final] = end
     return found
 

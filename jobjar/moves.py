@@ -151,7 +151,7 @@ def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str,
           state: str = states.UNCLAIMED) -> Place | None:
     """completed/ or failed/ → unclaimed/, or waiting/ when `state` says so.
 
-    What it printed stays, as the log of `attempt`, a fresh word.
+    What it printed stays, as the log of `attempt`, or of `attempt`~2 … when there is one.
     """
     states.require("retry", place.state, state)
     return reservation.take(jar, place.name, mine, lambda: _retry(jar, place, mine, category, attempt, state)
@@ -160,7 +160,7 @@ def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str,
 
 def _retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str, state: str) -> Place | None:
     if fslook.is_there(jar.logs, place.name):
-        fsops.move(jar.log(place.name), jar.log(place.name, attempt))
+        fsops.move(jar.log(place.name), _saved_log(jar, place.name, attempt))
     moved = _into_queue(jar, "retry", place, state, mine, category=category)
     if moved and place.state == states.COMPLETED:
         # Until here the link dangles, which says "not yet"; the other way round the job would look successful, and so
@@ -170,16 +170,28 @@ def _retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str
     return moved
 
 
-def clean(jar: Jar, places: list[Place], mine: str) -> list[Place]:
+def _saved_log(jar: Jar, name: str, attempt: str) -> str:
+    """A path that is free for what an attempt has printed; nobody else makes one while the job is taken."""
+    path, number = jar.log(name, attempt), 1
+    # The clocks of nodes differ, so what is thought to be the last attempt may be one whose log was saved long ago.
+    while fslook.is_there(*os.path.split(path)):
+        number += 1
+        path = jar.log(name, f"{attempt}~{number}")
+    return path
+
+
+def clean(jar: Jar, places: list[Place], mine: str,
+          is_meant: Callable[[Place], bool] = lambda place: True) -> list[Place]:
     """completed/ or failed/ → gone, with their logs, and one wait for the disk. Their records must be in the archive.
 
-    Returns those that this process has cleaned; of the others somebody else was quicker.
+    `is_meant(place)` is asked when nobody else can take the job away any more: whether it is still to go. Returns those
+    that this process has cleaned; of the others somebody else was quicker.
     """
     taken: list[Place] = []
     try:
         for place in places:
             states.require("clean", place.state, states.GONE)
-            if reservation.take(jar, place.name, mine, lambda: _set_out(jar, place), is_kept=True):
+            if reservation.take(jar, place.name, mine, lambda: _set_out(jar, place, is_meant), is_kept=True):
                 taken.append(place)
     finally:
         if taken:
@@ -192,9 +204,9 @@ def clean(jar: Jar, places: list[Place], mine: str) -> list[Place]:
     return [Place(states.GONE, None, place.name) for place in taken]
 
 
-def _set_out(jar: Jar, place: Place) -> bool:
+def _set_out(jar: Jar, place: Place, is_meant: Callable[[Place], bool]) -> bool:
     """Take a job out of sight that nobody else takes away."""
-    if not _is_job(jar, place):
+    if not _is_job(jar, place) or not is_meant(place):
         return False
     fsops.remove(jar.log(place.name))
     return fsops.move(jar.path(place), jar.cleaned(place.name))

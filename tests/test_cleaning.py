@@ -9,8 +9,8 @@ from support import accounts as made
 from support import jars, processes, programs, workers
 from support.accounts import end, journal
 
-from jobjar import archive, cleaning, clearance, ends, history, inspection, leftovers, moves, node, notes
-from jobjar import registration, reservation, store
+from jobjar import archive, changing, cleaning, clearance, ends, history, inspection, leftovers, moves, node
+from jobjar import notes, registration, reservation, selection, store
 from jobjar.cleaning import Criteria
 from jobjar.history import Wanted
 from jobjar.layout import Place
@@ -148,6 +148,91 @@ def test_the_end_of_an_earlier_namesake_is_not_taken_for_a_jobs(jar):
     journal(jar, "rain.77", end(1, "same", ino=1, user="somebody"))
     (chosen,) = cleaning.choose(jar, Criteria(keep=0), time.time())
     assert chosen.record["e"] == "job" and chosen.record["state"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("names", [1, 2])
+@pytest.mark.parametrize("state", ["FAILED", "COMPLETED"])
+def test_what_a_job_has_made_since_it_was_chosen_stays(jar, names, state):
+    name, = finished(jar, f"[ -e {jar.home}/flag ] || exit 1")
+    place = Place("completed", None, name)
+    if names > 1:
+        # As the tasks of an array, whose changes are all the same file's.
+        os.link(jar.path(place), os.path.join(jar.held, "another-task"))
+    chosen = cleaning.choose(jar, Criteria(ended=["FAILED"]), time.time())
+    if state == "COMPLETED":
+        jars.write(os.path.join(jar.home, "flag"), "")
+    changing.retry(changing.Change(jar, "rain"), [place])
+    workers.drain(jar)
+    assert len(chosen) == 1 and list(cleaning.clean(jar, ME, chosen)) == []
+    assert os.listdir(jar.completed) == [name] and bool(os.listdir(jar.failed)) == (state == "FAILED")
+    assert clean(jar, ended=[state]) == [name[:-2]]
+
+
+def test_an_end_of_before_by_a_clock_that_is_fast_does_not_count(jar):
+    name, = finished(jar, "true")
+    ino = os.stat(os.path.join(jar.completed, name)).st_ino
+    journal(jar, "snow.77", end(1, name, t=time.time() + 3600, state="FAILED", exit=7, ino=ino))
+    assert clean(jar, ended=["FAILED"]) == [] and os.listdir(jar.completed) == [name]
+    (chosen,) = cleaning.choose(jar, Criteria(ended=["COMPLETED"]), time.time())
+    assert chosen.record["exit"] == 0
+
+
+@pytest.mark.parametrize("names", [1, 2])
+def test_a_job_that_has_just_ended_is_young_whatever_the_clock_of_its_node_says(jar, names):
+    place = jars.put(jar, Place("completed", None, "slow.0"))
+    jars.write(jar.log("slow.0"), "printed\n")
+    if names > 1:
+        os.link(jar.path(place), os.path.join(jar.held, "another-task"))
+    journal(jar, "snow.77", end(1, "slow.0", t=time.time() - 3 * 86400, ino=os.stat(jar.path(place)).st_ino))
+    assert clean(jar, older=86400.0) == []
+    assert clean(jar, older=-60.0) == ["slow"]
+
+
+def test_the_names_of_one_file_are_as_old_as_their_logs(jar):
+    places = [jars.put(jar, Place("completed", None, "one_1.0")), Place("completed", None, "one_2.0")]
+    jars.write(jar.log("one_1.0"), "printed\n")
+    time_of_log = os.stat(jar.log("one_1.0")).st_ctime
+    processes.until(lambda: time.time() > time_of_log + 0.05)
+    os.link(jar.path(places[0]), jar.path(places[1]))
+    journal(jar, "snow.77", *(end(at, place.name, ino=os.stat(jar.path(place)).st_ino) for at, place in enumerate(places)))
+    assert [one.place for one in cleaning.choose(jar, Criteria(older=0.0), time_of_log + 0.01)] == places[:1]
+
+
+def test_a_job_that_is_retried_meanwhile_keeps_its_saved_logs_and_its_notes(workplace, monkeypatch):
+    listed, asked = selection.Listing._list, 0
+    while True:
+        jar = jars.make(os.path.join(workplace, str(asked)))
+        job, = jars.put(jar, Place("completed", None, f"{made.ID}.0")),
+        archive.write(jar, ME, [{**end(1, job.name), "cleaned": 1.0}])
+        notes.add(jar, "rain.1", job.name, None, "retry")
+        jars.write(jar.log(job.name, "once"), "printed\n")
+        calls = []
+
+        def listing(self, state):
+            calls.append(state)
+            if len(calls) == asked + 1:
+                os.rename(jar.path(job), os.path.join(jar.unclaimed, job.name))
+            return listed(self, state)
+        monkeypatch.setattr(selection.Listing, "_list", listing)
+        assert cleaning.attachments(jar, time.time()) == ([], []), f"retried when {calls[asked]} was looked at"
+        asked += 1
+        if asked == len(calls):
+            break
+    monkeypatch.undo()
+    os.remove(os.path.join(jar.unclaimed, job.name))
+    assert len(cleaning.attachments(jar, time.time()).logs) == 1
+
+
+@pytest.mark.parametrize("where", ["held/{}~edit.0", "unclaimed/{}~2.0", "unclaimed/C/{}.7"])
+def test_a_job_under_another_name_keeps_what_it_had(jar, where):
+    archive.write(jar, ME, [{**end(1, f"{made.ID}.0"), "cleaned": 1.0}])
+    log = jars.write(jar.log(f"{made.ID}.0", "once"), "printed\n")
+    path = os.path.join(jar.home, where.format(made.ID))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    jars.write(path, "#!/bin/sh\n")
+    assert cleaning.attachments(jar, time.time()) == ([], [])
+    os.remove(path)
+    assert cleaning.attachments(jar, time.time()).logs == [log]
 
 
 def test_the_script_of_a_job_with_options_is_kept_and_a_long_one_is_not(jar):

@@ -181,6 +181,23 @@ def test_what_a_retried_job_printed_stays_under_the_attempts_name(jar):
     assert os.listdir(jar.failed) == []
 
 
+def test_a_log_that_was_saved_under_that_name_is_not_overwritten_by_the_next(jar):
+    for text in ("first", "second", "third"):
+        place = jars.put(jar, PLACES[states.COMPLETED], "X")
+        jars.write(jar.log("a.0"), text)
+        os.remove(jar.path(moves.retry(jar, place, MINE, None, "once")))
+    assert {name: jars.read(jar.log(name)) for name in os.listdir(jar.logs)} == {
+        "a.0.attempt-once": "first", "a.0.attempt-once~2": "second", "a.0.attempt-once~3": "third"}
+
+
+def test_a_job_that_is_not_meant_any_more_is_not_cleaned(jar):
+    place = jars.put(jar, PLACES[states.COMPLETED], "X")
+    jars.write(jar.log("a.0"), "printed\n")
+    before = jars.tree(jar)
+    assert moves.clean(jar, [place], MINE, lambda place: not os.path.islink(jar.taken("a.0"))) == []
+    assert jars.tree(jar) == before
+
+
 def test_a_cleaned_job_takes_its_log_and_its_link_along(jar):
     place = jars.put(jar, PLACES[states.COMPLETED], "X")
     jars.write(jar.log("a.0"), "printed\n")

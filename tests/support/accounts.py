@@ -6,6 +6,8 @@ import os
 from jobjar.layout import Jar
 
 NONCE = "abcdef12345-3e8.4d"
+# An id of our own making.
+ID = "20261121-101500-me-000001000"
 T = 1795000000.0
 
 
