@@ -92,14 +92,11 @@ def _is_as_chosen(jar: Jar, one: Chosen) -> bool:
     """Whether it is the job, and the end, that was chosen; to be asked while nobody else can take the job away."""
     # RACE: it may have been retried and run anew since, and what it has made is not what was to go.
     found = fslook.status(jar.directory(one.place.state), one.place.name)
-    if found is None or found.st_ino != one.seen.st_ino or fslook.is_there(jar.failed, one.place.name) != _is_linked(one):
+    is_bad = fslook.is_there(jar.failed, one.place.name)
+    if found is None or found.st_ino != one.seen.st_ino or is_bad != (one.is_bad or one.place.state == states.FAILED):
         return False
     # Each rename of any of its names gives a file another ctime.
     return found.st_ctime_ns == one.seen.st_ctime_ns if one.traces is None else one.traces == _traces(jar, one.place)
-
-
-def _is_linked(one: Chosen) -> bool:
-    return one.is_bad or one.place.state == states.FAILED
 
 
 def clean(jar: Jar, me: Identity, chosen: list[Chosen]) -> Iterator[str]:
