@@ -272,6 +272,10 @@ def retry(change: Change, places: Iterable[Place]) -> None:
     last = {place: known.get(place.name) or _last_note(change.jar, place) for place in places}
 
     def line(place: Place) -> list[notes.Line]:
+        if place not in last:
+            # RACE: somebody else has retried it meanwhile, and it has ended once more, perhaps under another name.
+            last[place] = ends.end_lines(change.jar, [place.name]).get(place.name) or _last_note(change.jar, place)
+            noted.add(jobname.split(place.name)[0])
         category = last[place].get("c")
         closing = notes.closing(change.jar, place.name, category) if jobname.split(place.name)[0] in noted else []
         return [(place.name, category, "retry", {}), *closing]
