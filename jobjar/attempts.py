@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from jobjar import again, blame, fsops, jobname, moves, node, notes, runner
-from jobjar.claiming import LEAVE, PASS_OVER, REFUSE, vet
+from jobjar.claiming import CLAIM, LEAVE, PASS_OVER, REFUSE, has_changed, vet
 from jobjar.departures import Attempt, Departures
 from jobjar.directives import Request
 from jobjar.errors import TROUBLE, VANISHED, Fenced, UsageError
@@ -68,6 +68,10 @@ class Attempts:
         if careful:
             self._secure(place)
         self.attempt.vetted = vetted
+        won = place._replace(state=CLAIMS, holder=self.claims)
+        if vetted.verdict == CLAIM and has_changed(self.jar.path(won), vetted):
+            # RACE: somebody has changed what it asks for and put it back, since it was looked at and before the rename.
+            self.adopt(won, server_now)
         return WON
 
     def _is_early(self, place: Place, asked: Request, server_now: float) -> bool:
@@ -113,7 +117,7 @@ class Attempts:
 
     def adopt(self, place: Place, server_now: float) -> None:
         """Take up a job that was found in claims/."""
-        # It came by a claim that seemed to fail, and what was thought of it then is forgotten.
+        # What was thought of it before it came is forgotten.
         vetted = vet(self.jar.path(place), self._trusted, server_now, self._several)
         if self._begin(place, vetted.request):
             self._secure(place)

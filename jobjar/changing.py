@@ -1,4 +1,4 @@
-"""What a person does to jobs that wait: hold, release, alter, retry.
+"""What a person does to jobs that wait: hold, release, alter.
 
 Each job is taken first, by the rename that changes its state; a job that a worker has claimed in between is running,
 and is said to be. Notes that explain a move are written before it, those of many jobs with one wait for the disk.
@@ -12,7 +12,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable
 
-from jobjar import ends, fslook, fsops, jobname, moves, node, notes, reservation, selection, text, waits
+from jobjar import fslook, fsops, jobname, moves, node, notes, reservation, selection, text, waits
 from jobjar.errors import Fenced, NoSuchJob
 from jobjar.layout import Jar, Place
 from jobjar.states import CLAIMS, COMPLETED, FAILED, HELD, QUEUES, UNCLAIMED, WAITING
@@ -204,14 +204,26 @@ def _no_notes(place: Place) -> list[notes.Line]:
 
 def hold(change: Change, places: Iterable[Place], reason: str = "") -> None:
     """Put jobs into held/ that have not begun."""
-    more = {"why": reason} if reason else {}
+    more, already = {"why": reason} if reason else {}, set()
+
+    def move(place: Place) -> Place | None:
+        if _is_held(place):
+            already.add(place)
+            return place
+        carry = change.carry(place, place.category)
+        if place.state != HELD:
+            return moves.hold(change.jar, place, change.mine, before=carry)
+        # RACE: whoever changes it just now puts it back to where it was; only when he is dead can it be had.
+        return moves.alter(change.jar, place, change.mine, jobname.unedited(place.name), place.category, before=carry)
     change.apply(places, Verb(
-        (UNCLAIMED, WAITING), change.refusing({
-            CLAIMS: "is running, so it cannot be held: cancel it, or wait for its end", COMPLETED: ENDED,
-            FAILED: ENDED}, {HELD: "is held already"}),
-        lambda place: [(place.name, place.category, "hold", more)],
-        lambda place: moves.hold(change.jar, place, change.mine, before=change.carry(place, place.category)),
-        lambda place: "held"))
+        QUEUES, change.refusing({CLAIMS: "is running, so it cannot be held: cancel it, or wait for its end",
+                                 COMPLETED: ENDED, FAILED: ENDED}),
+        lambda place: [] if _is_held(place) else [(place.name, place.category, "hold", more)],
+        move, lambda place: "is held already" if place in already else "held"))
+
+
+def _is_held(place: Place) -> bool:
+    return place.state == HELD and jobname.unedited(place.name) is None
 
 
 def release(change: Change, places: Iterable[Place]) -> None:
@@ -262,36 +274,3 @@ def first(change: Change, places: Iterable[Place]) -> None:
                                     " give that one a lower priority")
         else:
             alter(change, [place], own if highest is None else highest + 1)
-
-
-def retry(change: Change, places: Iterable[Place]) -> None:
-    """Put jobs that have ended back under their ids; their attempts count anew."""
-    places = list(places)
-    known = ends.end_lines(change.jar, [place.name for place in places if place.state == COMPLETED])
-    noted = set(fslook.names(change.jar.notes))
-    last = {place: known.get(place.name) or _last_note(change.jar, place) for place in places}
-
-    def line(place: Place) -> list[notes.Line]:
-        if place not in last:
-            # RACE: somebody else has retried it meanwhile, and it has ended once more, perhaps under another name.
-            last[place] = ends.end_lines(change.jar, [place.name]).get(place.name) or _last_note(change.jar, place)
-            noted.add(jobname.split(place.name)[0])
-        category = last[place].get("c")
-        closing = notes.closing(change.jar, place.name, category) if jobname.split(place.name)[0] in noted else []
-        return [(place.name, category, "retry", {}), *closing]
-
-    def move(place: Place) -> Place | None:
-        return moves.retry(change.jar, place, change.mine, last[place].get("c"), last[place].get("a", change.token),
-                           queue_for(change.jar, place))
-    change.apply(places, Verb((COMPLETED, FAILED), change.refusing(
-        {CLAIMS: "is running: only a job that has ended can be retried",
-         **dict.fromkeys(QUEUES, "has not begun yet: only a job that has ended can be retried")}),
-        line, move, lambda place: "is to be run again"))
-
-
-def _last_note(jar: Jar, place: Place) -> dict:
-    """The last line that names the category of a job whose end no journal knows; an empty one when there is none."""
-    lines = [line for line in notes.read(jar, place.name) if line.get("n") == place.name
-             and isinstance(line.get("t"), (int, float)) and isinstance(line.get("c"), str | None)]
-    last = max(lines, key=lambda line: line["t"], default={})
-    return {"c": last.get("c")}

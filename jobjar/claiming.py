@@ -23,9 +23,8 @@ COST_FACTOR = 20
 EMPTY_AGE = 2.0
 
 CLAIM, REFUSE, LEAVE = "claim", "refuse", "leave"
-# What a look at a candidate's file has shown: one of these three, what the job asks for, why it is to be refused, and
-# what its record is to say of its command.
-Vetted = namedtuple("Vetted", "verdict request why commanded", defaults=({}, "", {}))
+# What a look at a file has shown: one of these, what it asks for, why to refuse it, its command as recorded, its status.
+Vetted = namedtuple("Vetted", "verdict request why commanded found", defaults=({}, "", {}, None))
 
 
 class Claims:
@@ -250,9 +249,15 @@ def vet(path: str, trusted: frozenset[int], server_now: float, several: bool = F
         return Vetted(REFUSE, why="its file has several names, which it may have in a private jar only: copy it")
     try:
         is_whole = len(head) == found.st_size
-        return Vetted(CLAIM, settling.claimed(head), commanded=accounting.commanded(head, is_whole))
+        return Vetted(CLAIM, settling.claimed(head), commanded=accounting.commanded(head, is_whole), found=found)
     except UsageError as error:
         return Vetted(REFUSE, why=f"its #JJ lines will not do: {error}")
+
+
+def has_changed(path: str, vetted: Vetted) -> bool:
+    """Whether the file at `path` is another than the one that was vetted."""
+    new, old = look_into(path)[0], vetted.found
+    return new is not None and (new.st_ino, new.st_size, new.st_mtime_ns) != (old.st_ino, old.st_size, old.st_mtime_ns)
 
 
 def request(path: str) -> directives.Request | None:

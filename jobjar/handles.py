@@ -70,9 +70,9 @@ class Handle:
         On return its last end is forgotten: `state` and `wait` tell of the new run, which may have begun, and ended,
         by then. A job that has not ended is an error.
         """
-        from jobjar import changing
+        from jobjar import retrying
         change = self._change(self._settings())
-        changing.retry(change, self._places((COMPLETED, FAILED)))
+        retrying.retry(change, self._places((COMPLETED, FAILED)))
         _require_all(change)
 
     def _settings(self) -> "Settings":

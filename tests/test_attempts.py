@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from jobjar import attempts, departures, fsops, journal, layout, notes, process, reservation, runner, worker
+from jobjar import attempts, changing, departures, directives, editing, fsops, journal, layout, moves, notes, process
+from jobjar import reservation, runner, worker
 from support import jars, processes, workers
 from test_worker import be_quick
 
@@ -22,6 +23,26 @@ def test_the_job_is_in_claims_while_it_runs_and_linked_in_claimed(jar):
         jars.write(gate, "")
         processes.until(lambda: not os.path.lexists(link))
         assert os.listdir(jar.completed) == ["x.5"]
+
+
+@pytest.mark.parametrize("asks, told", [("--mem=512M", "512\n"), ("--begin=tomorrow", None)])
+def test_what_is_changed_after_the_look_at_a_job_and_before_its_claim_counts(jar, asks, told):
+    place = workers.submit(jar, "echo $JJ_MEM_MB")
+
+    def change_before_the_claim():
+        was, todo = moves.claim, [asks]
+
+        def claim(*more):
+            if todo:
+                editing.edit(changing.Change(jar, workers.NODE), [place], directives.read(f"#JJ {todo.pop()}\n".encode()))
+            return was(*more)
+        moves.claim = claim
+    worker = workers.drain(jar, before=change_before_the_claim)
+    assert (jars.read(jar.log(place.name)) if os.listdir(jar.logs) else None) == told
+    if told is None:
+        assert os.listdir(jar.waiting) == [place.name]
+    else:
+        assert [line["req"] for line in worker.ends()] == [["--mem=512M"]]
 
 
 def test_a_link_s_name_that_is_taken_becomes_the_next(jar):

@@ -6,7 +6,7 @@ import signal
 import pytest
 from support import jars, processes, workers
 
-from jobjar import cancelling, changing, ends, fslook, fsops, jobname, notes, states
+from jobjar import cancelling, changing, ends, fslook, fsops, jobname, moves, notes, retrying, states
 from jobjar.job import Job
 from jobjar.layout import Place
 
@@ -83,7 +83,7 @@ def test_a_running_job_is_neither_held_nor_changed_and_the_sentence_says_what_to
         running = _running(jar, place, worker)
         changing.hold(change, [running])
         changing.alter(change, [running], priority=3)
-        changing.retry(change, [running])
+        retrying.retry(change, [running])
         changing.release(change, [running])
         worker.signal(signal.SIGTERM)
         worker.signal(signal.SIGTERM)
@@ -136,10 +136,10 @@ def test_of_very_many_jobs_some_are_noted_and_changed_before_the_next_are_noted(
     assert there == [0, 2, 4] and len(os.listdir(directory)) == 5
 
 
-@pytest.mark.parametrize("verb", [changing.hold, changing.release, changing.retry])
+@pytest.mark.parametrize("verb", [changing.hold, changing.release, retrying.retry])
 def test_no_queue_is_listed_for_each_of_many_jobs(jar, change, verb, monkeypatch):
     def listed(number):
-        state = {changing.hold: states.UNCLAIMED, changing.release: states.HELD, changing.retry: states.COMPLETED}[verb]
+        state = {changing.hold: states.UNCLAIMED, changing.release: states.HELD, retrying.retry: states.COMPLETED}[verb]
         places, seen = [_submit(jar, state=state) for _ in range(number)], []
         for ask in ("names", "scan"):
             monkeypatch.setattr(fslook, ask, lambda path, was=getattr(fslook, ask): (seen.append(path), was(path))[1])
@@ -198,7 +198,7 @@ def test_nothing_comes_before_the_highest_priority_that_there_is(jar, change):
 
 def test_a_job_that_has_ended_is_retried_under_its_id_in_its_category(jar, change):
     place = _ended(jar, "echo once; exit 3", category="C")
-    changing.retry(change, [place])
+    retrying.retry(change, [place])
     assert change.done == [f"{_id(place)} is to be run again"]
     assert _texts(jar) == [f"unclaimed/C/{place.name}"]
     [log] = os.listdir(jar.logs)
@@ -212,7 +212,7 @@ def test_the_attempts_of_a_retried_job_count_anew(jar, change, header):
     name = os.path.basename(workers.place(jar, "a.0", 'echo "$JJ_ATTEMPT"', header="#!/bin/sh\n" + header))
     notes.count(jar, "there.1", name, None, "earlier-1", "its worker died")
     cancelling.cancel(change, [Place(states.UNCLAIMED, None, name)])
-    changing.retry(change, [Place(states.FAILED, None, name)])
+    retrying.retry(change, [Place(states.FAILED, None, name)])
     workers.drain(jar)
     assert jars.read(jar.log(name)) == "1\n"
 
@@ -221,7 +221,7 @@ def test_a_cancelled_job_is_retried_in_its_category(jar, change):
     place = _submit(jar, category="C")
     cancelling.cancel(change, [place])
     assert Job(jar, place).state == "CANCELLED"
-    changing.retry(change, [Place(states.FAILED, None, place.name)])
+    retrying.retry(change, [Place(states.FAILED, None, place.name)])
     assert _texts(jar) == [f"unclaimed/C/{place.name}"] and Job(jar, place).state == "PENDING"
 
 
@@ -234,10 +234,29 @@ def test_what_has_failed_is_told_from_what_was_cancelled(jar, change):
     assert ends.failed(jar, "*-bad") == [bad]
 
 
+@pytest.mark.parametrize("priority", [0, 5])
+def test_a_job_that_somebody_else_has_retried_meanwhile_is_retried_once_more_and_keeps_all_its_logs(
+        jar, change, monkeypatch, priority):
+    place, was, other = _ended(jar, "echo $JJ_ATTEMPT_ID"), moves.retry, changing.Change(jar, workers.NODE)
+
+    def late(*more):
+        monkeypatch.undo()
+        retrying.retry(other, [place])
+        changing.alter(other, [place._replace(state=states.UNCLAIMED)], priority=priority)
+        workers.drain(jar)
+        return was(*more)
+    monkeypatch.setattr(moves, "retry", late)
+    retrying.retry(change, [place])
+    workers.drain(jar)
+    assert len(change.done) == 1 and not change.left
+    told = [jars.read(jar.log(name)) for name in os.listdir(jar.logs)]
+    assert len(told) == len(set(told)) == 3
+
+
 def test_a_job_that_somebody_else_is_retrying_is_left_to_him(jar, change):
     place = _ended(jar)
     os.symlink("reserved:snow.5:other-1", jar.taken(place.name))
-    changing.retry(change, [place])
+    retrying.retry(change, [place])
     assert change.done == [] and "in somebody else's hands" in change.left[0]
     assert os.path.exists(jar.path(place))
 

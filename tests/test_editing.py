@@ -180,8 +180,8 @@ def test_while_a_job_is_edited_nobody_else_moves_it(jar, change):
         editing.edit(other, [edited], _wishes("--mem=1G"))
         return data + b"echo more\n"
     editing.edit_text(change, [place], editor)
-    assert other.done == ["a is held already"]
-    assert len(other.left) == 3 and all("in somebody else's hands" in line for line in other.left)
+    # Held neither: it is about to be put back to where it was.
+    assert other.done == [] and len(other.left) == 4 and all("in somebody else's hands" in line for line in other.left)
     assert jars.read(jar.path(place)).endswith("hello\necho more\n") and _files(jar) == ["unclaimed/a.0"]
 
 
@@ -203,6 +203,16 @@ def test_what_a_dead_editor_had_stays_in_held_until_a_person_releases_it(jar, ch
     assert _files(jar) == ["held/C/a~edit.0"]
     changing.release(change, [edited])
     assert change.done == ["a released"] and _files(jar) == ["unclaimed/C/a.0"]
+
+
+def test_what_a_dead_editor_had_is_held_under_its_own_name_when_a_person_holds_it(jar, change):
+    place = _put(jar, category="C")
+    _die_while_editing(jar, place)
+    leftovers.sweep(jar, node.myself(workers.NODE))
+    changing.hold(change, [Place(states.HELD, "C", "a~edit.0")], "not yet")
+    assert change.done == ["a held"] and _files(jar) == ["held/C/a.0"]
+    changing.hold(change, [place._replace(state=states.HELD)])
+    assert change.done[1:] == ["a is held already"]
 
 
 def test_what_a_dead_editor_had_can_be_edited_by_another(jar, change):

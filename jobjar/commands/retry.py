@@ -1,6 +1,6 @@
 """`jobjar retry`: have jobs run again that have ended."""
 
-from jobjar import changing, ends, layout, states
+from jobjar import changing, ends, layout, retrying, states
 from jobjar.errors import UsageError
 
 # For annotations alone; type checkers take it for true.
@@ -28,6 +28,6 @@ def run(options: "Options", settings: "Settings") -> int:
         raise UsageError("say which jobs: either by their ids, or with --failed and perhaps --pattern")
     jar = layout.open_jar(settings.home, settings.worker_home)
     change = changing.printing(jar, settings.node)
-    changing.retry(change, ends.failed(jar, "*" if options.pattern is None else options.pattern) if options.failed
+    retrying.retry(change, ends.failed(jar, "*" if options.pattern is None else options.pattern) if options.failed
                    else changing.find(jar, options.jobs, (states.COMPLETED, states.FAILED)))
     return 1 if change.left else 0

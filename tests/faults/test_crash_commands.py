@@ -15,7 +15,7 @@ from support import faults, invariants, jars
 from support.accounts import end, journal
 from support.faults import AFTER, BEFORE, CUT, LOST, TORN, Fault
 
-from jobjar import cancelling, changing, claiming, directives, editing, ends, fslook, harvest, inspection, jobname
+from jobjar import cancelling, changing, retrying, claiming, directives, editing, ends, fslook, harvest, inspection, jobname
 from jobjar import layout, node, notes, process, registration, reservation, states
 from jobjar.findings import INFORMATION
 from jobjar.journal import Journal
@@ -134,7 +134,7 @@ def edit_text(change, places):
 
 
 def retry_failed(change, _):
-    changing.retry(change, ends.failed(change.jar))
+    retrying.retry(change, ends.failed(change.jar))
 
 
 LATER = "--begin=2999-01-01"
@@ -169,12 +169,12 @@ SCENARIOS = {
     "cancel": on_one(QUEUED, cancelling.cancel, is_cancelled, "unclaimed failed"),
     "cancel what is held": on_one(HELD, cancelling.cancel, is_cancelled, "held failed"),
     "cancel what waits": on_one(WAITING, cancelling.cancel, is_cancelled, "waiting failed"),
-    "retry": on_one(ended("COMPLETED"), changing.retry, is_retried(), "completed unclaimed"),
-    "retry what failed": on_one(ended("FAILED"), changing.retry, is_retried(), "completed unclaimed", is_bad=True),
-    "retry a task": on_one(ended("FAILED", f"{ARRAY}_1.0", asks=WITH_CAP), changing.retry, is_retried(),
+    "retry": on_one(ended("COMPLETED"), retrying.retry, is_retried(), "completed unclaimed"),
+    "retry what failed": on_one(ended("FAILED"), retrying.retry, is_retried(), "completed unclaimed", is_bad=True),
+    "retry a task": on_one(ended("FAILED", f"{ARRAY}_1.0", asks=WITH_CAP), retrying.retry, is_retried(),
                            "completed waiting unclaimed", f"{ARRAY}_1", is_bad=True),
-    "retry what was cancelled": on_one(buried("cancel"), changing.retry, is_retried(), "failed unclaimed"),
-    "retry what was given up": on_one(buried("give_up"), changing.retry, is_retried(), "failed unclaimed"),
+    "retry what was cancelled": on_one(buried("cancel"), retrying.retry, is_retried(), "failed unclaimed"),
+    "retry what was given up": on_one(buried("give_up"), retrying.retry, is_retried(), "failed unclaimed"),
     "retry all that failed": Scenario(
         lambda jar: [make(jar) for make in (ended("FAILED", "b.0"), ended("TIMEOUT", "c.0", number=2), buried("cancel"),
                                             buried("give_up", "d.0"))],

@@ -16,7 +16,7 @@ from collections import Counter, namedtuple
 from collections.abc import Callable, Iterator
 
 from jobjar import (arrays, cancelling, changing, directives, editing, expansion, findings, inspection, job, jobname,
-                    layout, node, selection, states, submission)
+                    layout, node, retrying, selection, states, submission)
 from jobjar.errors import JobJarError
 from support import invariants, jars, processes, workers
 
@@ -290,7 +290,7 @@ def _do(jar: layout.Jar, change: changing.Change, verb: str, stems: list[str], v
     elif verb == "move":
         changing.alter(change, places, category=CATEGORY if value % 2 else None)
     else:
-        getattr(changing, verb)(change, places)
+        getattr(retrying if verb == "retry" else changing, verb)(change, places)
 
 
 def _kill(pid: int) -> None:
