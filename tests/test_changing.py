@@ -357,7 +357,7 @@ def test_a_job_of_a_dead_worker_is_noted_and_recovery_does_not_run_it_again(jar,
     place = _submit(jar, "exec sleep 60")
     with workers.working(jar) as worker:
         running = _running(jar, place, worker)
-        children = processes.psutil.Process(worker.pid).children()
+        children = processes.until(processes.psutil.Process(worker.pid).children, "the job's process")
         worker.signal(signal.SIGKILL)
         worker.wait()
         processes.kill(children)
