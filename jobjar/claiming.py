@@ -23,7 +23,7 @@ COST_FACTOR = 20
 EMPTY_AGE = 2.0
 
 CLAIM, REFUSE, LEAVE = "claim", "refuse", "leave"
-# What a look at a file has shown: one of these, what it asks for, why to refuse it, its command as recorded, its status.
+# What a look at a file has shown: one of these, what it asks for, why to refuse it, its command as noted, its status.
 Vetted = namedtuple("Vetted", "verdict request why commanded found", defaults=({}, "", {}, None))
 
 

@@ -15,8 +15,8 @@ from support import faults, invariants, jars
 from support.accounts import end, journal
 from support.faults import AFTER, BEFORE, CUT, LOST, TORN, Fault
 
-from jobjar import cancelling, changing, retrying, claiming, directives, editing, ends, fslook, harvest, inspection, jobname
-from jobjar import layout, node, notes, process, registration, reservation, states
+from jobjar import cancelling, changing, claiming, directives, editing, ends, fslook, harvest, inspection, jobname
+from jobjar import layout, node, notes, process, registration, reservation, retrying, states
 from jobjar.findings import INFORMATION
 from jobjar.journal import Journal
 from jobjar.layout import Place
