@@ -50,12 +50,13 @@ class Batch(submission.Request):
         return job
 
 
-def prepare(jar: Jar, data: bytes, given: Request, lists: list[list[str]], node: str,
+def prepare(jar: Jar, data: preparation.Data, given: Request, lists: list[list[str]], node: str,
             name: str = "job") -> submission.Request:
     """As `preparation.prepare`; a Batch when what is asked for, or a list of a command line, makes an array of it."""
     wishes = preparation.asked(data, given, name)
     if lists or any(key in wishes for key in settling.MANY):
-        return _batch(jar, data, wishes, lists, node, name)
+        # All tasks are this one file, or have a copy each.
+        return _batch(jar, bytes(data), wishes, lists, node, name)
     return preparation.prepare(jar, data, given, node, name)
 
 

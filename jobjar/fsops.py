@@ -9,7 +9,7 @@ which tests inject faults into what raises no audit event.
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from jobjar import fslook
 from jobjar.errors import REFUSALS, Fenced, UsageError
@@ -73,10 +73,8 @@ def _refuse_two_file_systems(error: OSError, source: str, target: str) -> None:
 
 
 def claim(source: str, target: str) -> int:
-    """Try to win `source` by renaming it into a directory of one's own: 0 when won, else the errno.
-
-    Fenced when one's own directory is gone.
-    """
+    """Try to win `source` by renaming it into a directory of one's own: 0 when won, else the errno; Fenced when one's
+    own directory is gone."""
     try:
         os.rename(source, target)
         return 0
@@ -170,12 +168,13 @@ def remove_directory(path: str) -> bool:
         return error.errno == errno.ENOENT
 
 
-def create(path: str, data: bytes, mode: int, synced: bool = True) -> None:
+def create(path: str, data: bytes | Iterable[bytes], mode: int, synced: bool = True) -> None:
     """Write a new file, exclusively; on any error nothing is left behind. FileExistsError when the name is taken."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
-            write_all(handle, data)
+            for piece in (data,) if isinstance(data, bytes) else data:
+                write_all(handle, piece)
             os.fchmod(handle, mode)
             if synced:
                 _named(_fsync, handle)

@@ -39,24 +39,31 @@ def written(data: bytes, request: Request, name: str = "job") -> bytes:
 
     `name`: what a file that has to be carried is called when it runs. UsageError: the request is too long.
     """
-    if takes_comments(data):
-        text = _replaced(data, directives.lines(request))
-    else:
-        text = _carried(data, directives.lines(request), name)
+    text, at = begun(data, len(data), b"\0" in data, request, name)
+    return text + data[at:]
+
+
+def begun(head: bytes, size: int, has_nul: bool, request: Request, name: str) -> tuple[bytes, int]:
+    """As `written`, of a file of `size` bytes that begins with `head`, HEAD_MAX bytes at least if there are as many:
+    with what it begins then, and from which byte on it goes on as it was. `has_nul`: whether it holds a NUL."""
+    lines = directives.lines(request)
+    text, at = _replaced(head, lines) if _takes_comments(head, has_nul) else (_carried(size, lines, name), 0)
     if len(directives.block(text)) > HEAD_MAX:
         raise UsageError(f"what the job asks for is longer than {HEAD_MAX} bytes: export fewer variables, or write"
                          " them into a file that the job reads")
-    return text
+    return text, at
 
 
 def takes_comments(data: bytes) -> bool:
     """Whether #JJ lines may be put into the file: its interpreter takes # for the beginning of a comment."""
-    if data.startswith(_FIRST):
+    return _takes_comments(data, b"\0" in data)
+
+
+def _takes_comments(head: bytes, has_nul: bool) -> bool:
+    if head.startswith(_FIRST):
         return True
-    if b"\0" in data:
-        # A program, or a script with an archive behind it, which may be found by counting lines or bytes.
-        return False
-    return interpreter(data) in _HASH_COMMENTS
+    # A program, or a script with an archive behind it, which may be found by counting lines or bytes, is left as it is.
+    return not has_nul and interpreter(head) in _HASH_COMMENTS
 
 
 def interpreter(data: bytes) -> bytes:
@@ -70,7 +77,7 @@ def interpreter(data: bytes) -> bytes:
     return names[0].rstrip(b"0123456789.") if names else b""
 
 
-def _replaced(data: bytes, lines: bytes) -> bytes:
+def _replaced(data: bytes, lines: bytes) -> tuple[bytes, int]:
     head = directives.block(data)
     found = head.split(b"\n")
     if found[-1]:
@@ -79,7 +86,7 @@ def _replaced(data: bytes, lines: bytes) -> bytes:
     marked = [directives.is_directive(line) for line in found]
     kept = [line for line, is_marked in zip(found, marked) if not is_marked]
     at = marked.index(True) if any(marked) else _end(kept)
-    return b"\n".join(kept[:at] + lines.split(b"\n")[:-1] + kept[at:]) + data[len(head):]
+    return b"\n".join(kept[:at] + lines.split(b"\n")[:-1] + kept[at:]), len(head)
 
 
 def _end(lines: list[bytes]) -> int:
@@ -91,8 +98,8 @@ def _end(lines: list[bytes]) -> int:
     return at
 
 
-def _carried(data: bytes, lines: bytes, name: str) -> bytes:
+def _carried(size: int, lines: bytes, name: str) -> bytes:
     raw = os.fsencode(name)
     is_plain = raw.isascii() and name.isprintable() and not set("'/") & set(name) and name not in ("", ".", "..")
-    values = {b"size": len(data), b"name": b"'" + raw + b"'" if is_plain else b"job"}
-    return _FIRST + lines + _REST % values + data
+    values = {b"size": size, b"name": b"'" + raw + b"'" if is_plain else b"job"}
+    return _FIRST + lines + _REST % values

@@ -10,10 +10,13 @@ import time
 from jobjar import directives, jobfile, moments, settling, states, submission
 from jobjar.directives import Request
 from jobjar.errors import UsageError
+from jobjar.largefile import LargeFile
 from jobjar.layout import Jar
 
+Data = bytes | LargeFile
 
-def prepare(jar: Jar, data: bytes, given: Request, node: str, name: str = "job") -> submission.Request:
+
+def prepare(jar: Jar, data: Data, given: Request, node: str, name: str = "job") -> submission.Request:
     """The job that the file `data` is to become; what is `given` counts for more than its #JJ lines.
 
     `name`: what the file is called. UsageError says what is wrong with what is asked for.
@@ -21,10 +24,10 @@ def prepare(jar: Jar, data: bytes, given: Request, node: str, name: str = "job")
     return request(data, with_files(jar, resolved(asked(data, given, name), node)), name)
 
 
-def asked(data: bytes, given: Request, name: str) -> Request:
+def asked(data: Data, given: Request, name: str) -> Request:
     """All that is asked for, in the file's #JJ lines and beside them; UsageError for a wrong line."""
     try:
-        written = directives.read(data[:directives.HEAD_MAX])
+        written = directives.read(data[:directives.HEAD_MAX] if isinstance(data, bytes) else data.head)
     except UsageError as error:
         raise UsageError(f"{name}, {error}") from None
     return directives.merged(written, given)
@@ -75,11 +78,13 @@ def _absolute(directory: str, path: str) -> str:
     return joined if ".." in path.split("/") else os.path.normpath(joined)
 
 
-def request(data: bytes, wishes: Request, name: str = "job") -> submission.Request:
+def request(data: Data, wishes: Request, name: str = "job") -> submission.Request:
     """The job's file and place for a `resolved` request; the file stays as it is when there is nothing to add."""
     in_job = {key: value for key, value in wishes.items() if key not in settling.IN_THE_NAME}
-    return submission.Request(jobfile.written(data, in_job, name) if in_job else data, wishes.get("priority", 0),
-                              wishes.get("category"), wishes.get("id"), _state(wishes))
+    if in_job:
+        data = jobfile.written(data, in_job, name) if isinstance(data, bytes) else data.written(in_job, name)
+    return submission.Request(data, wishes.get("priority", 0), wishes.get("category"), wishes.get("id"),
+                              _state(wishes))
 
 
 def _state(wishes: Request) -> str:

@@ -15,8 +15,15 @@ from jobjar.layout import Jar, Place
 
 HEADER = b"#!/bin/sh -f\n"
 MODE = 0o700
+# A file of more bytes is read in pieces.
+LARGE = 2**24
 # Stands before each of the lists of a command line that make an array.
 LIST = ":::"
+
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobjar.largefile import LargeFile
 
 _lock = allocate_lock()
 _last = 0
@@ -32,7 +39,7 @@ class Request:
 
     is_array = False
 
-    def __init__(self, data: bytes, priority: int = 0, category: str | None = None, id: str | None = None,
+    def __init__(self, data: "bytes | LargeFile", priority: int = 0, category: str | None = None, id: str | None = None,
                  state: str = states.UNCLAIMED) -> None:
         """`state`: the queue that it goes to."""
         self.data, self.state = data, state
@@ -70,8 +77,9 @@ def plain_name(path: str | os.PathLike | None) -> str:
     return os.path.basename(os.fsdecode(path)) if path else "job"
 
 
-def content(path: str | os.PathLike) -> bytes:
-    """The bytes of the executable file `path`; UsageError says why it cannot be a job."""
+def content(path: str | os.PathLike) -> "bytes | LargeFile":
+    """The bytes of the executable file `path`, or of a long one whoever reads them; UsageError says why it cannot be a
+    job."""
     try:
         path = os.fsdecode(path)
         if not path or "\0" in path:
@@ -86,7 +94,12 @@ def content(path: str | os.PathLike) -> bytes:
         raise UsageError(f"{path} cannot be read ({error.strerror}): name an executable file that you may"
                          " read") from None
     try:
-        _check_mode(path, os.fstat(handle).st_mode)
+        found = os.fstat(handle)
+        _check_mode(path, found.st_mode)
+        if found.st_size > LARGE:
+            # Rarely needed.
+            from jobjar.largefile import LargeFile
+            return LargeFile(path, found)
         with open(handle, "rb", closefd=False) as file:
             return file.read()
     finally:
@@ -102,9 +115,9 @@ def _check_mode(path: str, mode: int) -> None:
         raise UsageError(f"{path} is not executable: `chmod +x` it first")
 
 
-def may_ask(data: bytes) -> bool:
+def may_ask(data: "bytes | LargeFile") -> bool:
     """Whether a file may have #JJ lines; most have none, and need not be read for them."""
-    return b"#JJ" in data
+    return b"#JJ" in (data if isinstance(data, bytes) else data.head)
 
 
 def fresh_name(priority: int = 0, id: str | None = None, index: int | None = None) -> str:
