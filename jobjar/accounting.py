@@ -26,6 +26,8 @@ STATES = {"COMPLETED": "CD", "FAILED": "F", "CANCELLED": "CA", "TIMEOUT": "TO", 
           "NODE_FAIL": "NF"}
 # A longer command does not stand in the journal: of 100,000 records it is read with each.
 COMMAND_MAX = 1000
+# Stands in the path of what a job of `jobjar run` prints.
+SPOOL = "/limbo/.run."
 # More than any time or size that can be meant.
 _MOST = 1e15
 
@@ -226,17 +228,22 @@ _duration = lru_cache(maxsize=10_000)(quantities.format_duration)
 
 
 def command(head: bytes, is_whole: bool) -> str | None:
-    """The command line of a script that submit_job has made, of which `head` is the beginning, or the whole.
+    """The command line of a script that submit_job or jobjar run has made: `head` is its beginning, or the whole.
 
     None of other files, and of one of which too little is there to tell.
     """
-    if not head.startswith(b"#!/bin/sh -f\n"):
+    if not head.startswith(b"#!/bin/sh -f\n") and not is_of_run(head):
         return None
     line, newline, rest = head[len(directives.block(head)):].partition(b"\n")
     # The entries of an array stand behind it, in comments that no shell reads.
     is_one = newline and (rest.lstrip(b"\n").startswith(b"exit\n#:")
                           or is_whole and all(more.startswith(b"#") for more in rest.split(b"\n") if more))
     return line.decode("utf-8", "surrogateescape") if is_one else None
+
+
+def is_of_run(head: bytes) -> bool:
+    """Whether a script that begins so is one of `jobjar run`: what it prints goes to a client's spool."""
+    return head.startswith(b"#!/bin/sh\n#JJ ") and SPOOL.encode() in directives.block(head)
 
 
 def commanded(head: bytes, is_whole: bool) -> Record:

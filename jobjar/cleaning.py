@@ -122,8 +122,9 @@ def _with_command(jar: Jar, one: Chosen) -> Record:
     more: Record = {"cleaned": round(time.time(), 3)}
     if command is not None and len(script) <= SCRIPT_MAX:
         more["command"] = command
-        # A task of an array is not submitted alone.
-        if script != b"#!/bin/sh -f\n" + os.fsencode(command) + b"\n" and not accounting.is_task(one.record):
+        # A task of an array is not submitted alone, nor is a job without the client for which it ran.
+        is_alone = not accounting.is_task(one.record) and not accounting.is_of_run(script)
+        if script != b"#!/bin/sh -f\n" + os.fsencode(command) + b"\n" and is_alone:
             more["script"] = script.decode("utf-8", "surrogateescape")
     return {**one.record, **more}
 

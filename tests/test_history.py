@@ -211,9 +211,13 @@ def test_a_job_of_which_no_journal_tells_is_shown_with_what_is_known_of_it(jar):
     (b"#!/bin/sh -f\nls -l", False, None), (b"#!/bin/sh -f\nls -l", True, None),
     (b"#!/bin/sh -f\n#JJ --tag=x\nls\n\nexit\n#:a", False, "ls"), (b"#!/bin/sh -f\nls\nexit\nls\n", True, None),
     (b"#!/bin/sh -f\nls\n# more\n", True, "ls"), (b"#!/bin/sh -f\nls\n# more\n", False, None),
-    (b"#!/bin/sh\nls\n", True, None), (b"", True, None)])
+    (b"#!/bin/sh\nls\n", True, None), (b"", True, None),
+    (b"#!/bin/sh\n#JJ --chdir=/\n#JJ --output=/j/limbo/.run.a.1.2/out\nls\n", True, "ls"),
+    (b"#!/bin/sh\n#JJ --chdir=/\n#JJ --output=/j/limbo/.run.a.1.2/out\nls\npwd\n", True, None),
+    (b"#!/bin/sh\n#JJ --chdir=/\nls\n", True, None)])
 def test_a_command_is_told_from_a_script_by_what_is_there_of_it(head, is_whole, expected):
     assert accounting.command(head, is_whole) == expected
+    assert accounting.SPOOL == f"/limbo/{layout.RUN}"
 
 
 def test_a_job_that_was_completed_under_another_name_is_shown_with_that(jar):

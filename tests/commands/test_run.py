@@ -11,7 +11,7 @@ import sys
 import pytest
 from support import jars, nodes, processes, programs, workers
 
-from jobjar import feeding, fsops, running, streaming, watch
+from jobjar import cli, feeding, fsops, running, streaming, watch
 from jobjar.errors import UsageError
 
 
@@ -68,6 +68,20 @@ def test_both_streams_come_apart_with_the_exit_status_and_nothing_is_left(jar, w
     assert run("true") == (0, b"", b"")
     assert run("kill -9 $$") == (137, b"", b"")
     assert spools(jar) == [] and os.listdir(jar.logs) == []
+
+
+def test_history_tells_the_command_and_a_cleaning_keeps_nothing_of_the_environment(jar, worker, capsys):
+    # With little in it all of the script would be kept.
+    few = {name: os.environ[name] for name in ("PATH", "JJ_HOME", "JJ_NODE")}
+    assert run("echo", "one two", env={**few, "SECRET": "xxx"})[0] == 0
+    for _ in range(2):
+        assert cli.main("jobjar", ["history", "--columns=command"]) == 0
+        assert capsys.readouterr().out == "COMMAND\necho 'one two'\n"
+        cli.main("jobjar", ["clean", "--older=0s"])
+        capsys.readouterr()
+    (archive,) = os.listdir(jar.history)
+    assert "xxx" not in jars.read(os.path.join(jar.history, archive))
+    assert cli.main("jobjar", ["history", "--resubmit", "last"]) != 0
 
 
 def test_it_runs_where_it_was_called_with_environment_and_umask(jar, worker, tmp_path):
