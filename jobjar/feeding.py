@@ -1,8 +1,8 @@
 """What a job reads while its client still receives it: a file that grows, and a process that passes it on by a pipe.
 
-In the directory of a spool: `in`, to which the client appends; `end`, the number of bytes that are in it when that was
-all; `taken`, how many of them a feeder has passed on. Nothing is taken out of `in` before the job has ended, for a job
-whose worker dies is begun again, and reads all of it again. docs/PROTOCOL.md section 2.
+In the directory of a spool: `in`, to which the client appends; `sent`, how many bytes any node can read there; `end`,
+how many there are when that was all; `taken`, how many a feeder has passed on. Nothing is taken out of `in` before the
+job has ended, for a job whose worker dies is begun again, and reads all of it again. docs/PROTOCOL.md section 2.
 """
 
 import errno
@@ -14,7 +14,7 @@ from jobjar import fsops, process, resync
 from jobjar.streaming import CHUNK, TURN, Tail
 from jobjar.watch import Alarm
 
-IN, END, TAKEN = "in", "end", "taken"
+IN, SENT, END, TAKEN = "in", "sent", "end", "taken"
 # How far a client may be ahead of the job, in bytes; more than one TURN, after which `taken` is written.
 WINDOW = 2 * TURN
 # Seconds between two looks of a feeder, which grow from the first to the second.
@@ -30,6 +30,9 @@ class Intake:
         self.is_over = self._is_attached = False
         self._handle = os.open(os.path.join(directory, IN), process.APPEND | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
                                0o600)
+        for name in (SENT, END, TAKEN):
+            # NFS: made before anybody looks, for that a file is not there is remembered for a minute.
+            fsops.create(os.path.join(directory, name), b"", 0o600, synced=False)
         self._is_remote = resync.is_on_remote(directory)
         self._size = self._taken = 0
         self._poll = select.poll()
@@ -71,9 +74,11 @@ class Intake:
                 break
             fsops.write_all(self._handle, data)
             self._size += len(data)
-        if self._is_remote and self._size > before and not self.is_over:
-            # NFS: else the job's node sees it when this one's kernel feels like it.
-            fsops.sync(self._handle)
+        if self._size > before and not self.is_over:
+            if self._is_remote:
+                # NFS: else the job's node sees it when this one's kernel feels like it, and zeros in its place before.
+                fsops.sync(self._handle)
+            _tell(self.directory, SENT, self._size)
         return self._size - before
 
     def _read(self) -> bytes | None:
@@ -92,18 +97,24 @@ class Intake:
         self.is_over = True
         # NFS: closed before the end is told, so all that it counts can be read on the job's node.
         fsops.close(self._handle)
-        fsops.create(os.path.join(self.directory, END), b"%d\n" % self._size, 0o600, synced=False)
+        _tell(self.directory, END, self._size)
 
 
 def _number(directory: str, name: str) -> int | None:
-    """The number that stands in END or TAKEN; None while there is none."""
+    """The number that stands in SENT, END or TAKEN; None while there is none."""
+    with open(os.path.join(directory, name), "rb") as file:
+        one, _, other = file.read().strip().partition(b" ")
+    # RACE: one that is being written over is not the same twice.
+    return int(one) if one and one == other else None
+
+
+def _tell(directory: str, name: str, number: int) -> None:
+    """Write the number down, for whoever reads it at any moment."""
+    handle = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        with open(os.path.join(directory, name), "rb") as file:
-            text = file.read()
-    except FileNotFoundError:
-        return None
-    # RACE: a line that is being written has no end yet.
-    return int(text) if text.endswith(b"\n") else None
+        os.pwrite(handle, b"%020d %020d\n" % (number, number), 0)
+    finally:
+        fsops.close(handle)
 
 
 def start(path: str, lock: int) -> tuple[int, int]:
@@ -161,15 +172,16 @@ def feed(path: str, to: int) -> None:
     reader.register(to, 0)
     alarm.attach(to, 0)
     while not reader.poll(0):
-        # Armed before the looks, so that nothing can slip in between; the end is looked for before the file.
+        # Armed before the looks, so that nothing can slip in between.
         alarm.arm(directory, written=True)
         try:
             end = _number(directory, END)
-            moved = tail.copy(to, end is not None)
+            tail.limit = end if end is not None else _number(directory, SENT) or 0
+            moved = tail.copy(to, True)
             if tail.offset == end:
                 return
             if tail.offset > told:
-                _tell(directory, tail.offset)
+                _tell(directory, TAKEN, tail.offset)
                 told = tail.offset
         except BrokenPipeError:
             return
@@ -178,12 +190,3 @@ def feed(path: str, to: int) -> None:
             moved = 0
         pause = SHORTEST if moved else min(pause * 1.5, LONGEST)
         alarm.sleep(0.0 if moved else pause)
-
-
-def _tell(directory: str, offset: int) -> None:
-    """Write down how much has been passed on, in one write: the client may be reading it."""
-    handle = os.open(os.path.join(directory, TAKEN), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        os.pwrite(handle, b"%020d\n" % offset, 0)
-    finally:
-        os.close(handle)

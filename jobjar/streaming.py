@@ -19,6 +19,8 @@ class Tail:
     def __init__(self, path: str, is_remote: bool = False) -> None:
         """`is_remote`: another computer may be writing it."""
         self.path, self.offset = path, 0
+        # Nothing behind that byte is copied, whatever the file has there.
+        self.limit = float("inf")
         self._is_remote = is_remote
         self._by_kernel = not is_remote
 
@@ -45,9 +47,10 @@ class Tail:
         return self.offset - begin
 
     def _some(self, handle: int, to: int, is_whole: bool) -> int:
+        most = int(min(CHUNK, self.limit - self.offset))
         if self._by_kernel:
             try:
-                return os.sendfile(to, handle, self.offset, CHUNK)
+                return os.sendfile(to, handle, self.offset, most)
             except BlockingIOError:
                 return self._when_ready(handle, to, is_whole)
             except OSError as error:
@@ -55,7 +58,7 @@ class Tail:
                     raise
                 # A file that is opened for appending, for example.
                 self._by_kernel = False
-        data = os.pread(handle, CHUNK, self.offset)
+        data = os.pread(handle, most, self.offset)
         if self._is_remote and not is_whole:
             data = data[:arrived(data, self.offset)]
         try:
