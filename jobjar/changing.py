@@ -240,7 +240,8 @@ def release(change: Change, places: Iterable[Place]) -> None:
 def queue_for(jar: Jar, place: Place) -> str:
     """Where a job belongs that may run: waiting/ when it waits for a time, or for its turn in an array."""
     asked = waits.read(jar.path(place))
-    return WAITING if asked and (asked.begin > time.time() or asked.cap is not None) else UNCLAIMED
+    # Of what cannot be opened just now nobody knows: from waiting/ it is made ready as soon as it can be.
+    return WAITING if asked is None or asked.begin > time.time() or asked.cap is not None else UNCLAIMED
 
 
 def alter(change: Change, places: Iterable[Place], priority: int | None = None,
@@ -264,10 +265,12 @@ def alter(change: Change, places: Iterable[Place], priority: int | None = None,
 def first(change: Change, places: Iterable[Place]) -> None:
     """Put jobs to the head of their categories, the first of them foremost."""
     for place in reversed(list(places)):
-        own = jobname.split(place.name)[1]
-        highest = max((jobname.split(other.name)[1] for other in selection.Listing(change.jar).places(QUEUES)
+        own, seen = jobname.split(place.name)[1], selection.Listing(change.jar)
+        highest = max((jobname.split(other.name)[1] for other in seen.places(QUEUES)
                        if other.category == place.category and id_of(other) != id_of(place)), default=None)
-        if place.state in QUEUES and (highest is None or own > highest):
+        if seen.troubles:
+            change.could_not(place, f"cannot be put before what cannot be seen: {seen.troubles[0]}")
+        elif place.state in QUEUES and (highest is None or own > highest):
             change.did(place, "is the first already")
         elif highest is not None and highest >= PRIORITY_MAX:
             change.could_not(place, f"cannot be put before a job of the highest priority there is, {PRIORITY_MAX}:"

@@ -13,6 +13,7 @@ from jobjar import fsops, store
 from jobjar.directives import Request
 from jobjar.errors import JobJarError, UsageError
 from jobjar.layout import Jar
+from jobjar.store import Deposit
 
 # One file of a job: its path below the scratch directory, and its SHA-256 and mode, or what a link says.
 Item = namedtuple("Item", "path digest mode link", defaults=(None, 0, None))
@@ -25,17 +26,20 @@ def prepare(jar: Jar, request: Request, directory: str) -> Request:
 
     `directory` is where relative names begin. UsageError: a file is not there, or two would have one name.
     """
-    items = [*_snapshot(jar, request, directory), *_inputs(jar, request, directory)]
-    if not items:
-        return request
-    _require_different(items)
-    listed = json.dumps([list(item) for item in items]).encode()
-    digest = store.put_bytes(jar, listed)
-    store.make_durable(jar)
-    return {**request, "staged": digest}
+    deposit = Deposit(jar)
+    try:
+        items = [*_snapshot(deposit, request, directory), *_inputs(deposit, request, directory)]
+        if not items:
+            return request
+        _require_different(items)
+        digest = deposit.put_bytes(json.dumps([list(item) for item in items]).encode())
+        deposit.settle()
+        return {**request, "staged": digest}
+    finally:
+        deposit.drop()
 
 
-def _snapshot(jar: Jar, request: Request, directory: str) -> list[Item]:
+def _snapshot(deposit: Deposit, request: Request, directory: str) -> list[Item]:
     if "snapshot" not in request:
         return []
     top = os.path.join(directory, request["snapshot"])
@@ -46,19 +50,19 @@ def _snapshot(jar: Jar, request: Request, directory: str) -> list[Item]:
         # A link to a directory is listed among the directories, and not followed.
         links = [name for name in directories if os.path.islink(os.path.join(path, name))]
         for name in sorted(names + links):
-            found.append(_item(jar, os.path.join(path, name), os.path.relpath(os.path.join(path, name), top)))
+            found.append(_item(deposit, os.path.join(path, name), os.path.relpath(os.path.join(path, name), top)))
         if len(found) > FILES_MAX:
             raise UsageError(f"--snapshot: {top} has more than {FILES_MAX} files: name a smaller directory")
     return found
 
 
-def _inputs(jar: Jar, request: Request, directory: str) -> list[Item]:
+def _inputs(deposit: Deposit, request: Request, directory: str) -> list[Item]:
     found = []
     for name in request.get("stage_in", []):
         path = os.path.join(directory, name)
         if not os.path.isfile(path):
             raise UsageError(f"--stage-in: {path} is not a regular file: name files that are there")
-        found.append(_item(jar, os.path.realpath(path), inside(name)))
+        found.append(_item(deposit, os.path.realpath(path), inside(name)))
     return found
 
 
@@ -68,13 +72,13 @@ def inside(name: str) -> str:
     return os.path.basename(plain) if plain.startswith(("/", "..")) else plain
 
 
-def _item(jar: Jar, path: str, where: str) -> Item:
+def _item(deposit: Deposit, path: str, where: str) -> Item:
     found = os.lstat(path)
     if stat.S_ISLNK(found.st_mode):
         return Item(where, link=os.readlink(path))
     if not stat.S_ISREG(found.st_mode):
         raise UsageError(f"{path} is no regular file, and cannot travel with a job: leave it out")
-    return Item(where, store.put(jar, path), stat.S_IMODE(found.st_mode) & 0o777)
+    return Item(where, deposit.put(path), stat.S_IMODE(found.st_mode) & 0o777)
 
 
 def _require_different(items: list[Item]) -> None:

@@ -5,9 +5,10 @@ day after it was last wanted: a submission that counts on a content touches it f
 """
 
 import hashlib
+import io
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from jobjar import fslook, fsops
 from jobjar.errors import JobJarError
@@ -23,70 +24,81 @@ def path_of(jar: Jar, digest: str) -> str:
     return os.path.join(jar.store, digest[:2], digest)
 
 
-def put_bytes(jar: Jar, data: bytes) -> str:
-    """Keep `data`; its SHA-256. Not synced: see `make_durable`."""
-    digest = hashlib.sha256(data).hexdigest()
-    if not _is_wanted_again(jar, digest):
-        _publish(jar, digest, lambda handle: fsops.write_all(handle, data))
-    return digest
+class Deposit:
+    """Contents on their way into the store. Each gets its name when all are on the disk: what has it is whole."""
+
+    def __init__(self, jar: Jar) -> None:
+        self.jar = jar
+        # SHA-256 → where that is written.
+        self._drafts: dict[str, str] = {}
+
+    def put_bytes(self, data: bytes) -> str:
+        """Write `data` down; its SHA-256."""
+        digest = hashlib.sha256(data).hexdigest()
+        if not self._is_there(digest):
+            self._write(digest, lambda handle: fsops.write_all(handle, data))
+        return digest
+
+    def put(self, path: str) -> str:
+        """Write down what the regular file `path` contains now; its SHA-256. What is there already is not written.
+
+        JobJarError when the file changes while it is read.
+        """
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if not self._is_there(digest):
+                file.seek(0)
+                self._write(digest, lambda handle: _copy(file, handle, digest, path))
+        return digest
+
+    def _is_there(self, digest: str) -> bool:
+        if digest in self._drafts:
+            return True
+        try:
+            # Before it is relied upon: whoever sweeps leaves what was touched within a day.
+            os.utime(path_of(self.jar, digest))
+            return True
+        except FileNotFoundError:
+            return False
+
+    def _write(self, digest: str, write: Callable[[int], None]) -> None:
+        directory = os.path.dirname(path_of(self.jar, digest))
+        fsops.make_directory(self.jar.store, 0o755)
+        fsops.make_directory(directory, 0o755)
+        draft = os.path.join(directory, f".{digest}.{os.uname().nodename}.{os.getpid()}")
+        # What has this name is of an earlier process of this number.
+        fsops.remove(draft)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        self._drafts[digest] = draft
+        try:
+            write(handle)
+        finally:
+            fsops.close(handle)
+
+    def settle(self) -> None:
+        """Let all of it be in the store, durably. A job that refers to it may be submitted only afterwards."""
+        # A content that a power cut has torn would be relied upon by whoever has the same to keep.
+        fsops.sync_file_system(self.jar.store)
+        for digest, draft in self._drafts.items():
+            # RACE: another may have kept the same content just now; the two are alike.
+            fsops.move(draft, path_of(self.jar, digest))
+        self._drafts.clear()
+        fsops.sync_file_system(self.jar.store)
+
+    def drop(self) -> None:
+        """Take away what has not been settled."""
+        for draft in self._drafts.values():
+            fsops.remove(draft)
+        self._drafts.clear()
 
 
-def put(jar: Jar, path: str) -> str:
-    """Keep what the regular file `path` contains now; its SHA-256. What is there already is not written again.
-
-    JobJarError when the file changes while it is read. Not synced: see `make_durable`.
-    """
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if not _is_wanted_again(jar, digest):
-            file.seek(0)
-            _publish(jar, digest, lambda handle: _copy(file, handle, digest, path))
-    return digest
-
-
-def _is_wanted_again(jar: Jar, digest: str) -> bool:
-    path = path_of(jar, digest)
-    try:
-        # Before it is relied upon: whoever sweeps leaves what was touched within a day.
-        os.utime(path)
-        return True
-    except FileNotFoundError:
-        return False
-
-
-def _copy(file: object, handle: int, digest: str, path: str) -> None:
+def _copy(file: io.BufferedReader, handle: int, digest: str, path: str) -> None:
     seen = hashlib.sha256()
     while piece := file.read(PIECE):
         seen.update(piece)
         fsops.write_all(handle, piece)
     if seen.hexdigest() != digest:
         raise JobJarError(f"{path} was changed while it was read: submit again when nobody writes to it")
-
-
-def _publish(jar: Jar, digest: str, write: object) -> None:
-    path = path_of(jar, digest)
-    directory = os.path.dirname(path)
-    fsops.make_directory(jar.store, 0o755)
-    fsops.make_directory(directory, 0o755)
-    draft = os.path.join(directory, f".{digest}.{os.uname().nodename}.{os.getpid()}")
-    # What has this name is of an earlier process of this number.
-    fsops.remove(draft)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            write(handle)
-        finally:
-            fsops.close(handle)
-        # RACE: another may have kept the same content just now; the two are alike.
-        fsops.move(draft, path)
-    except BaseException:
-        fsops.remove(draft)
-        raise
-
-
-def make_durable(jar: Jar) -> None:
-    """Bring all that was put to the disk. A job that refers to it may be submitted only afterwards."""
-    fsops.sync_file_system(jar.store)
 
 
 def get(jar: Jar, digest: str, target: str, mode: int) -> None:

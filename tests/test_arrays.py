@@ -386,7 +386,7 @@ def test_it_can_be_cancelled_when_all_that_there_is_of_it_has_ended(jar, monkeyp
 
 
 def test_what_the_rest_of_an_array_that_was_cut_short_needs_stays_in_the_store(jar):
-    digest = store.put_bytes(jar, b"[]")
+    digest = jars.keep(jar, b"[]")
     os.utime(store.path_of(jar, digest), (0, 0))
     data = f"#!/bin/sh\n#JJ --staged={digest}\n".encode()
     draft = drafts.make(jar, ME, "20261121-101500-me-000001000.0", "unclaimed", data, 0o700)

@@ -369,7 +369,7 @@ def test_one_cleaning_at_a_time_sees_to_the_workers_directories(jar):
 
 
 def test_contents_that_no_job_needs_go_after_a_day_and_those_that_one_needs_stay(jar):
-    needed, unneeded, young = (store.put_bytes(jar, text) for text in (b"[]", b"old", b"young"))
+    needed, unneeded, young = (jars.keep(jar, text) for text in (b"[]", b"old", b"young"))
     jars.put(jar, Place("held", None, "needs"))
     with open(os.path.join(jar.held, "needs"), "w", encoding="utf-8") as file:
         file.write(f"#!/bin/sh -f\n#JJ --staged={needed}\ntrue\n")
@@ -380,13 +380,13 @@ def test_contents_that_no_job_needs_go_after_a_day_and_those_that_one_needs_stay
 
 
 def test_nothing_is_taken_from_the_store_while_a_job_cannot_be_asked(jar):
-    digest = store.put_bytes(jar, b"old")
+    digest = jars.keep(jar, b"old")
     os.utime(store.path_of(jar, digest), (time.time() - OLD,) * 2)
     path = jar.path(jars.put(jar, Place("held", None, "closed")))
     os.remove(path)
     os.mkfifo(path)
     assert clearance.sweep_store(jar, time.time()) == 1
-    store.put_bytes(jar, b"old")
+    jars.keep(jar, b"old")
     os.utime(store.path_of(jar, digest), (time.time() - OLD,) * 2)
     os.remove(path)
     jars.put(jar, Place("held", None, "closed"))

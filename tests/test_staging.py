@@ -109,7 +109,7 @@ def test_a_content_that_was_removed_or_changed_is_noticed(jar, here, scratch):
 
 def test_a_list_that_leads_out_of_the_directory_is_not_followed(jar, here, scratch):
     import json
-    digest = store.put_bytes(jar, json.dumps([["../out", None, 0, "x"]]).encode())
+    digest = jars.keep(jar, json.dumps([["../out", None, 0, "x"]]).encode())
     with pytest.raises(JobJarError, match="outside of the job's directory"):
         staging.lay_out(jar, {"staged": digest}, str(scratch))
     assert not os.path.lexists(scratch.parent / "out")
@@ -173,7 +173,7 @@ def test_fetching_to_a_place_that_is_not_there_says_so(jar, here, scratch):
 
 def test_what_nobody_needs_is_swept_after_a_day_and_not_before(jar, here):
     request = staging.prepare(jar, {"stage_in": ["a.txt"]}, str(here))
-    other = store.put_bytes(jar, b"nobody needs me")
+    other = jars.keep(jar, b"nobody needs me")
     now = os.stat(store.path_of(jar, other)).st_mtime
     wanted = staging.wanted(jar, request["staged"])
     assert store.sweep(jar, wanted, now + store.KEPT - 60) == []
@@ -182,10 +182,10 @@ def test_what_nobody_needs_is_swept_after_a_day_and_not_before(jar, here):
 
 
 def test_a_content_that_is_wanted_again_is_not_swept(jar, here):
-    digest = store.put_bytes(jar, b"wanted twice")
+    digest = jars.keep(jar, b"wanted twice")
     path = store.path_of(jar, digest)
     os.utime(path, (0, 0))
-    assert store.put_bytes(jar, b"wanted twice") == digest
+    assert jars.keep(jar, b"wanted twice") == digest
     assert store.sweep(jar, [], os.stat(path).st_mtime + 60) == []
 
 
@@ -197,5 +197,5 @@ def test_a_file_that_changes_while_it_is_kept_is_refused(jar, here, monkeypatch)
         return copy(file, *arguments)
     monkeypatch.setattr(store, "_copy", changing)
     with pytest.raises(JobJarError, match="was changed while it was read"):
-        store.put(jar, str(here / "a.txt"))
+        staging.prepare(jar, {"stage_in": ["a.txt"]}, str(here))
     assert not [name for name in jars.tree(jar) if name.startswith("store/") and name.count("/") == 2]

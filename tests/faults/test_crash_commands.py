@@ -3,20 +3,23 @@
 In this process: a command is what its module does after it has found its jobs, as a process that is dead afterwards.
 """
 
+import errno
+import hashlib
 import itertools
 import json
 import os
 import re
 import shutil
+import time
 from collections import namedtuple
 
 import pytest
 from support import faults, invariants, jars
 from support.accounts import end, journal
-from support.faults import AFTER, BEFORE, CUT, LOST, TORN, Fault
+from support.faults import AFTER, BEFORE, CUT, LOST, READ, TORN, Fault
 
-from jobjar import cancelling, changing, claiming, directives, editing, ends, fslook, harvest, inspection, jobname
-from jobjar import layout, node, notes, process, registration, reservation, retrying, states
+from jobjar import cancelling, changing, claiming, clearance, directives, editing, ends, fslook, harvest, inspection
+from jobjar import jobname, layout, node, notes, process, registration, reservation, retrying, staging, states, store
 from jobjar.findings import INFORMATION
 from jobjar.journal import Journal
 from jobjar.layout import Place
@@ -107,7 +110,8 @@ def is_retried():
     def is_so(jar, place):
         counts = notes.tally(jar, place.name, CATEGORY)
         kept = [name for name in fslook.names(jar.logs) if jars.read(jar.log(name)) == PRINTED]
-        return lies_in("unclaimed")(jar, place) and not any(counts) and all(".attempt-" in name for name in kept)
+        is_back = lies_in(states.UNCLAIMED)(jar, place) or lies_in(states.WAITING)(jar, place)
+        return is_back and not any(counts) and all(".attempt-" in name for name in kept)
     return is_so
 
 
@@ -300,6 +304,29 @@ def test_a_command_killed_at_any_operation_is_completed_by_the_same_command(name
     points.verdict()
 
 
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_error_of_any_system_call_of_a_command_loses_nothing_and_is_told(name, workplace, points, some):
+    scenario = SCENARIOS[name]
+    jar = prepare(workplace, scenario)
+    undisturbed = faults.strike(lambda: act(jar, scenario), faults.EVERY_READ, jar.home)
+    # Who may not read a job's file cannot know what it asks for.
+    chosen = [fault for fault in faults.all_errors(undisturbed.trace, undisturbed.reads)
+              if (fault.kind, fault.more) != (READ, errno.EACCES)]
+    for fault in some(chosen, 100):
+        jar, told = prepare(workplace, scenario), []
+        before = jars.tree(jar)
+        outcome = faults.strike(lambda: told.append(act(jar, scenario)), fault, jar.home)
+        wrong = faults.dishonest(fault, outcome) + violations(jar, scenario, before)
+        wrong += recover(jar) + tidy(jar)
+        if not outcome.error and not told[0].left:
+            wrong += [f"nobody is told, and {line}" for line in done(jar, scenario)]
+        act(jar, scenario)
+        wrong += recover(jar) + violations(jar, scenario, before) + tidy(jar) + done(jar, scenario)
+        points.add(faults.struck(fault, outcome), wrong)
+        shutil.rmtree(jar.home)
+    points.verdict()
+
+
 @pytest.mark.parametrize("name", ["cancel", "cancel what is held"])
 def test_why_a_job_is_in_failed_is_noted_under_its_name_there_before_it_comes(name, workplace):
     jar = prepare(workplace, SCENARIOS[name])
@@ -412,3 +439,40 @@ def test_a_worker_killed_while_it_carries_out_what_a_job_has_made_leaves_all_of_
         points.add(faults.struck(fault, outcome), wrong)
         shutil.rmtree(jar.home)
     points.verdict()
+
+
+# What a job brings along.
+
+def test_a_submission_killed_while_it_keeps_files_for_its_job_leaves_whole_contents_that_go_when_nobody_wants_them(
+        workplace, points):
+    top = os.path.join(workplace, "brought")
+    os.makedirs(top)
+    for name in ("one", "two", "alike"):
+        jars.write(os.path.join(top, name), f"{name[0]}\n" * 5000)
+    jars.write(os.path.join(top, "three"), "o\n" * 5000)
+
+    def keep(jar):
+        return staging.prepare(jar, {"snapshot": "."}, top)
+    jar = jars.make(os.path.join(workplace, "store"))
+    trace = faults.count(lambda: keep(jar), jar.home)
+    assert torn(jar) == []
+    for fault in faults.points(trace, BEFORE, AFTER, TORN, CUT, LOST):
+        jar = jars.make(os.path.join(workplace, f"store-{next(_numbers)}"))
+        outcome = faults.strike(lambda: keep(jar), fault, jar.home)
+        wrong = faults.dishonest(fault, outcome) + torn(jar)
+        given = keep(jar)
+        wrong += torn(jar) + [f"{item} is missing" for item in staging.items(jar, given["staged"])
+                              if not os.path.exists(store.path_of(jar, item.digest))]
+        # No job names them: nothing is left in the end, of drafts neither.
+        clearance.sweep_store(jar, time.time() + store.KEPT + 60)
+        wrong += [f"{path} is left" for path, text in jars.tree(jar).items() if path.startswith("store/") and text]
+        points.add(faults.struck(fault, outcome), wrong)
+        shutil.rmtree(jar.home)
+    points.verdict()
+
+
+def torn(jar):
+    """The contents that are not what their names say."""
+    found = {path: text for path, text in jars.tree(jar).items() if path.count("/") == 2 and path.startswith("store/")}
+    return [f"{path} is torn" for path, text in found.items() if not os.path.basename(path).startswith(".")
+            and hashlib.sha256(text.encode()).hexdigest() != os.path.basename(path)]

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobjar import fsops, layout
+from jobjar import fsops, layout, store
 from jobjar.layout import Jar, Place
 
 FAST = "/dev/shm"
@@ -39,6 +39,14 @@ def put(jar: Jar, place: Place, word: str | None = None, body: str = "") -> Plac
     path = jar.path(place)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     return write(path, script(word or place.name, body)) and place
+
+
+def keep(jar: Jar, data: bytes) -> str:
+    """Put a content into store/; its SHA-256."""
+    deposit = store.Deposit(jar)
+    digest = deposit.put_bytes(data)
+    deposit.settle()
+    return digest
 
 
 def write(path: str, text: str, mode: int = 0o700) -> str:
