@@ -64,7 +64,10 @@ def hold_final(jar: Jar, name: str, mine: str, bad: bool, output: bool, detour: 
     while True:
         path = os.path.join(jar.completed, name)
         fresh = fslook.link_text(path) != mine
-        if fsops.link(mine, path):
+        # A redo takes a log for its own when nothing is left to be moved there: so whoever has nothing looks before it
+        # holds the name, too, for it may die before it can look again.
+        is_sure = output or not fresh or not fslook.is_there(jar.logs, name)
+        if is_sure and fsops.link(mine, path):
             if not _is_taken(jar, name, bad, output or fresh):
                 return name
             withdraw(jar, path, mine)

@@ -6,7 +6,8 @@ import signal
 import pytest
 from support import jars, processes, workers
 
-from jobjar import cancelling, changing, ends, fslook, fsops, jobname, moves, notes, retrying, states
+from jobjar import cancelling, changing, clearance, ends, fslook, fsops, jobname, layout, moves, notes, registration
+from jobjar import retrying, states
 from jobjar.job import Job
 from jobjar.layout import Place
 
@@ -413,3 +414,12 @@ def test_all_that_has_failed_is_retried_by_pattern(jar):
     workers.drain(jar)
     assert _jobjar(jar, "retry", "--failed", "--pattern", "*-two") == (0, f"{_id(bad[1])} is to be run again\n", "")
     assert os.listdir(jar.unclaimed) == [bad[1].name]
+
+
+def test_a_job_whose_workers_directory_was_cleaned_away_is_retried_in_its_category(jar, change):
+    places = [_ended(jar, "exit 3", category="C"), _ended(jar, "true", category="C")]
+    far = registration.server_now(jar) + 86400
+    gone = list(clearance.clear(jar, change.me, 3600.0, far))
+    assert len(gone) == 2 and not any(map(layout.split_worker, os.listdir(jar.workers)))
+    retrying.retry(change, places)
+    assert _texts(jar) == sorted(f"unclaimed/C/{place.name}" for place in places)

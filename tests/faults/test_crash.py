@@ -200,8 +200,7 @@ def _is_x(path, text):
 
 
 def _may_move(path, text):
-    # An earlier log under a name that the dead process had just reserved is taken for its own and set aside.
-    return (path.startswith(("notes/", "workers/")) or _is_x(path, text) or path == "logs/a~3.0"
+    return (path.startswith(("notes/", "workers/")) or _is_x(path, text)
             or text == "-> " + layout.failed_link("a.0"))
 
 
@@ -260,6 +259,29 @@ def test_a_move_killed_at_any_operation_leaves_the_job_in_one_place(name, workpl
         _try(points, workplace, scenario, fault, redo=True)
     for fault in faults.points(trace, BEFORE):
         _try(points, workplace, scenario, fault, redo=False)
+    points.verdict()
+
+
+SILENT = ["complete", "complete badly", "give up", "refuse", "cancel", "doom what was named by hand"]
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_silent_job_never_takes_over_a_log_that_somebody_has_left_behind(name, workplace, points):
+    def prepare():
+        jar = _new_jar(workplace)
+        jars.worker(jar, OWNER, "C1")
+        jars.put(jar, _in_claims(jar, SCENARIOS[name].source), "X")
+        jars.write(jar.log("a.0"), PRINTED)
+        return jar
+    jar = prepare()
+    for fault in faults.points(faults.count(_act(jar, SCENARIOS[name]), jar.home), BEFORE, AFTER, LOST):
+        jar = prepare()
+        outcome = faults.strike(_act(jar, SCENARIOS[name]), fault, jar.home)
+        if _is_at_source(jar, SCENARIOS[name]):
+            _act(jar, SCENARIOS[name])()
+        [[found]] = invariants.places(jars.tree(jar)).values()
+        wrong = ["it has another's log"] if os.path.basename(found) == "a.0" else []
+        points.add(faults.struck(fault, outcome), wrong + ["the log is gone"] * (not os.path.exists(jar.log("a.0"))))
     points.verdict()
 
 
