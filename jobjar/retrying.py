@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from jobjar import ends, fslook, jobname, moves, notes
+from jobjar import accounting, ends, fslook, jobname, moves, notes
 from jobjar.changing import Change, Verb, queue_for
 from jobjar.layout import Jar, Place
 from jobjar.states import CLAIMS, COMPLETED, FAILED, QUEUES
@@ -20,13 +20,13 @@ def retry(change: Change, places: Iterable[Place]) -> None:
             # RACE: somebody else has retried it meanwhile, and it has ended once more, perhaps under another name.
             last[place] = ends.end_lines(change.jar, [place.name]).get(place.name) or _last_note(change.jar, place)
             noted.add(jobname.split(place.name)[0])
-        category = last[place].get("c")
+        category = accounting.category(last[place])
         closing = notes.closing(change.jar, place.name, category) if jobname.split(place.name)[0] in noted else []
         return [(place.name, category, "retry", {}), *closing]
 
     def move(place: Place) -> Place | None:
-        return moves.retry(change.jar, place, change.mine, last[place].get("c"), last[place].get("a", change.token),
-                           queue_for(change.jar, place))
+        return moves.retry(change.jar, place, change.mine, accounting.category(last[place]),
+                           accounting.attempt(last[place]) or change.token, queue_for(change.jar, place))
     change.apply(places, Verb((COMPLETED, FAILED), change.refusing(
         {CLAIMS: "is running: only a job that has ended can be retried",
          **dict.fromkeys(QUEUES, "has not begun yet: only a job that has ended can be retried")}),
@@ -34,8 +34,6 @@ def retry(change: Change, places: Iterable[Place]) -> None:
 
 
 def _last_note(jar: Jar, place: Place) -> dict:
-    """The last line that names the category of a job whose end no journal knows; an empty one when there is none."""
-    lines = [line for line in notes.read(jar, place.name) if line.get("n") == place.name
-             and isinstance(line.get("t"), (int, float)) and isinstance(line.get("c"), str | None)]
-    last = max(lines, key=lambda line: line["t"], default={})
-    return {"c": last.get("c")}
+    """The last line about a job whose end no journal knows, without its attempt; an empty one when there is none."""
+    lines = notes.in_order([line for line in notes.read(jar, place.name) if line.get("n") == place.name])
+    return {"c": lines[-1].get("c")} if lines else {}

@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from support import jars, processes, workers
+from support import accounts, jars, processes, workers
 
 from jobjar import cancelling, changing, clearance, ends, fslook, fsops, jobname, layout, moves, notes, registration
 from jobjar import retrying, states
@@ -252,6 +252,20 @@ def test_a_job_that_somebody_else_has_retried_meanwhile_is_retried_once_more_and
     assert len(change.done) == 1 and not change.left
     told = [jars.read(jar.log(name)) for name in os.listdir(jar.logs)]
     assert len(told) == len(set(told)) == 3
+
+
+@pytest.mark.parametrize("category", ["../../elsewhere", "a/b", ".hidden", "", 5, ["C"], "x" * 300])
+@pytest.mark.parametrize("where", [states.COMPLETED, states.FAILED])
+def test_what_cannot_be_a_category_is_none_whoever_has_written_it(jar, change, category, where):
+    place = jars.put(jar, Place(where, None, "a.0"))
+    if where == states.COMPLETED:
+        accounts.journal(jar, "rain.77", accounts.failed(1, "a.0", c=category, a="../../n-1"))
+    else:
+        notes.add(jar, "rain.77", "a.0", category, "cancel")
+    jars.write(jar.log("a.0"), "printed\n")
+    retrying.retry(change, [place])
+    assert change.left == [] and _texts(jar) == ["unclaimed/a.0"]
+    assert all(name.startswith("a.0.attempt-") for name in os.listdir(jar.logs)) and len(os.listdir(jar.logs)) == 1
 
 
 def test_a_job_that_somebody_else_is_retrying_is_left_to_him(jar, change):

@@ -10,7 +10,7 @@ from support import jars, processes, programs, workers
 from support.accounts import end, journal
 
 from jobjar import archive, changing, cleaning, clearance, ends, history, inspection, leftovers, moves, node
-from jobjar import notes, registration, reservation, selection, store
+from jobjar import notes, registration, reservation, retrying, selection, store
 from jobjar.cleaning import Criteria
 from jobjar.history import Wanted
 from jobjar.layout import Place
@@ -161,7 +161,7 @@ def test_what_a_job_has_made_since_it_was_chosen_stays(jar, names, state):
     chosen = cleaning.choose(jar, Criteria(ended=["FAILED"]), time.time())
     if state == "COMPLETED":
         jars.write(os.path.join(jar.home, "flag"), "")
-    changing.retry(changing.Change(jar, "rain"), [place])
+    retrying.retry(changing.Change(jar, "rain"), [place])
     workers.drain(jar)
     assert len(chosen) == 1 and list(cleaning.clean(jar, ME, chosen)) == []
     assert os.listdir(jar.completed) == [name] and bool(os.listdir(jar.failed)) == (state == "FAILED")

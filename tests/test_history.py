@@ -332,6 +332,9 @@ def test_a_job_whose_file_is_gone_is_submitted_from_the_archive_or_refused(jar):
     before = jars.tree(jar)
     for name in ("lost.sh", "long", "older.sh"):
         assert "submit it as it was" in run(jar, "--resubmit", "kept", name, code=2)
+    archive.write(jar, ME, [end(6, "elsewhere", command="true", c="../a")])
+    assert os.path.exists(os.path.join(jar.unclaimed, run(jar, "--resubmit", "elsewhere").strip() + ".0"))
+    before = jars.tree(jar)
     assert "names no job" in run(jar, "--resubmit", "nothing", code=3)
     assert "could be any of" in run(jar, "--resubmit", "s", code=2)
     assert jars.tree(jar) == before

@@ -64,6 +64,13 @@ def test_the_target_of_an_attempt_is_remembered(book, tmp_path):
     assert History(str(tmp_path)).target("n-2") is None
 
 
+def test_lines_whose_words_lead_elsewhere_are_no_data(book, tmp_path):
+    book.intend("../n-1", None, "a.0")
+    book.target("n-2", "../a~2.0")
+    assert History(str(tmp_path)).attempt(None, "a.0") is None
+    assert History(str(tmp_path)).target("n-2") is None
+
+
 def test_an_intent_is_one_write_and_no_sync(book, tmp_path):
     assert [line.split(" ")[0] for line in faults.count(lambda: book.intend("n-1", None, "a.0"), str(tmp_path))] == ["write"]
 
