@@ -44,21 +44,6 @@ def string(record: Record, key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def category(record: Record) -> str | None:
-    """The category that the record has; None too when what it has is not the name of one."""
-    found = string(record, "c")
-    try:
-        return found and jobname.check_category(found)
-    except UsageError:
-        return None
-
-
-def attempt(record: Record) -> str | None:
-    """The attempt's id that the record has, if it is one by which a file may be called."""
-    found = string(record, "a")
-    return found if found and not {"/", "\0"}.intersection(found) else None
-
-
 def name(record: Record) -> str:
     """The name of the job's file, as it was left."""
     return string(record, "as") or string(record, "n") or ""

@@ -167,6 +167,19 @@ def check_category(category: str) -> str:
     return category
 
 
+def noted_category(found: object) -> str | None:
+    """The category that somebody has noted; None too of what cannot be one."""
+    try:
+        return None if found is None else check_category(found)
+    except UsageError:
+        return None
+
+
+def is_part(found: object) -> bool:
+    """Whether it is a text that can be part of a file's name."""
+    return isinstance(found, str) and found != "" and "/" not in found and "\0" not in found
+
+
 def _check(what: str, text: str, longest: int) -> str:
     if not isinstance(text, str):
         raise UsageError(f"the {what} is {text!r}, which is no text: use a plain word")

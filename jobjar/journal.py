@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable
 
-from jobjar import fslook, fsops
+from jobjar import fslook, fsops, jobname
 from jobjar.notes import read_lines
 
 CLAIM, END, TARGET, REQUEUE, REFUSE = "claim", "end", "target", "requeue", "refuse"
@@ -171,7 +171,7 @@ class History:
 
     def _take(self, line: dict) -> None:
         event, attempt = line.get("e"), line.get("a")
-        if not isinstance(attempt, str) or "/" in attempt or not isinstance(line.get("c"), str | None):
+        if not jobname.is_part(attempt) or not isinstance(line.get("c"), str | None):
             return
         if event == CLAIM:
             key = line.get("c"), line.get("n")
@@ -180,7 +180,7 @@ class History:
             self.last = max((attempt, key[1]), self.last, key=lambda last: _number(last[0]))
         elif event == END:
             self._ends[attempt] = line
-        elif event == TARGET and isinstance(line.get("as"), str) and "/" not in line["as"]:
+        elif event == TARGET and jobname.is_part(line.get("as")):
             self._targets[attempt] = line["as"]
         elif event == REQUEUE:
             self._given_back.add(attempt)

@@ -49,7 +49,7 @@ def _request(jar: Jar, record: Record) -> Request:
     if data is None:
         raise UsageError(f"{name}: neither its file is in the jar any more nor does the archive say what its command"
                          " was: submit it as it was submitted first")
-    category = accounting.category(record)
+    category = jobname.noted_category(record.get("c"))
     id, priority = jobname.split(name)
     return Request(data, priority, category, jobname.word(id) if jobname.number(id + ".") else None)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from jobjar import accounting, ends, fslook, jobname, moves, notes
+from jobjar import ends, fslook, jobname, moves, notes
 from jobjar.changing import Change, Verb, queue_for
 from jobjar.layout import Jar, Place
 from jobjar.states import CLAIMS, COMPLETED, FAILED, QUEUES
@@ -20,13 +20,15 @@ def retry(change: Change, places: Iterable[Place]) -> None:
             # RACE: somebody else has retried it meanwhile, and it has ended once more, perhaps under another name.
             last[place] = ends.end_lines(change.jar, [place.name]).get(place.name) or _last_note(change.jar, place)
             noted.add(jobname.split(place.name)[0])
-        category = accounting.category(last[place])
+        category = jobname.noted_category(last[place].get("c"))
         closing = notes.closing(change.jar, place.name, category) if jobname.split(place.name)[0] in noted else []
         return [(place.name, category, "retry", {}), *closing]
 
     def move(place: Place) -> Place | None:
-        return moves.retry(change.jar, place, change.mine, accounting.category(last[place]),
-                           accounting.attempt(last[place]) or change.token, queue_for(change.jar, place))
+        # Anybody may have written that line.
+        category, attempt = jobname.noted_category(last[place].get("c")), last[place].get("a")
+        return moves.retry(change.jar, place, change.mine, category,
+                           attempt if jobname.is_part(attempt) else change.token, queue_for(change.jar, place))
     change.apply(places, Verb((COMPLETED, FAILED), change.refusing(
         {CLAIMS: "is running: only a job that has ended can be retried",
          **dict.fromkeys(QUEUES, "has not begun yet: only a job that has ended can be retried")}),
