@@ -10,7 +10,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable
 
-from jobjar import census, ends, fslook, glance, jobname, resync, selection, states, text
+from jobjar import census, ends, fslook, glance, jobname, resync, states, text
 from jobjar.errors import NoSuchJob
 from jobjar.job import BAD, COMPLETED, FAILED, LONGEST, LOST_AFTER, PENDING, RUNNING, SHORTEST, Job
 from jobjar.layout import Jar, Place
@@ -131,13 +131,13 @@ class Awaited:
         there = [place for state in reversed(states.QUEUES) for place in census.queued(jar, state)]
         there += census.claimed(jar)
         names = {place.name for place in there}
-        strays = {selection.stem(name): job for name, job in self._pending.items() if name not in names}
-        self._missed = {id: since for id, since in self._missed.items() if selection.stem(id) in strays}
+        strays = {jobname.stem(name): job for name, job in self._pending.items() if name not in names}
+        self._missed = {id: since for id, since in self._missed.items() if jobname.stem(id) in strays}
         if not strays:
             return
         there += [Place(state, None, entry.name) for state in (states.COMPLETED, states.FAILED)
                   for entry in fslook.entries(jar.directory(state), []) if fslook.is_file_entry(entry)]
-        found = {selection.stem(place.name): place for place in there if jobname.number(place.name) is not None}
+        found = {jobname.stem(place.name): place for place in there if jobname.number(place.name) is not None}
         for name, job in strays.items():
             place = found.get(name)
             if place is not None:

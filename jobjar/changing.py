@@ -132,15 +132,15 @@ class Change:
 
         Each with the inode of its file: only names of our own making are unique.
         """
-        sought = {selection.stem(place.name) for place in lost}
+        sought = {jobname.stem(place.name) for place in lost}
         seen: dict[str, list[Place]] = {}
         for found in selection.Listing(self.jar).places(selection.PLACES) if lost else ():
-            if (stem := selection.stem(found.name)) in sought:
+            if (stem := jobname.stem(found.name)) in sought:
                 seen.setdefault(stem, []).append(found)
         places = {}
         for place, ino in lost.items():
             # Of a job that was seen twice the later place counts.
-            same = [found for found in seen.get(selection.stem(place.name), [])
+            same = [found for found in seen.get(jobname.stem(place.name), [])
                     if jobname.number(place.name) or self._is_same(found, place, ino)]
             if same:
                 places[place] = same[-1]

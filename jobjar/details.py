@@ -43,7 +43,7 @@ def _in_jar(jar: Jar, me: Identity, places: list[Place]) -> list[Details]:
     files = frozenset(place.name for place in places)
     is_active = all(place.state not in (states.COMPLETED, states.FAILED) for place in places)
     seen = listing.look(jar, me, listing.Wanted(listing.ACTIVE if is_active else None, files=files), True)
-    records = _records(jar, {selection.stem(name) for name in files})
+    records = _records(jar, {jobname.stem(name) for name in files})
     return [_of(jar, _row(seen.rows, place), records, seen.now) for place in places]
 
 
@@ -61,14 +61,14 @@ def _row(rows: list[Row], place: Place) -> Row:
 def _records(jar: Jar, stems: set[str]) -> dict[str, list[Record]]:
     """The records of all attempts of the jobs with these ids."""
     found: dict[str, list[Record]] = {}
-    wanted = history.Wanted(named=lambda name: selection.stem(name) in stems, attempts=True)
+    wanted = history.Wanted(named=lambda name: jobname.stem(name) in stems, attempts=True)
     for record in history.records(jar, wanted):
-        found.setdefault(selection.stem(accounting.name(record)), []).append(record)
+        found.setdefault(jobname.stem(accounting.name(record)), []).append(record)
     return found
 
 
 def _of(jar: Jar, row: Row, records: dict[str, list[Record]], now: float) -> Details:
-    own = records.get(selection.stem(row.place.name), [])
+    own = records.get(jobname.stem(row.place.name), [])
     if jobname.number(row.place.name) is None:
         # Names made by hand come again.
         own = [record for record in own if history.is_of(jar.path(row.place), record)]

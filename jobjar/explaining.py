@@ -16,7 +16,7 @@ from jobjar.job import PENDING, RUNNING
 from jobjar.layout import Jar, Place
 from jobjar.node import Identity
 from jobjar.obstacles import Pending
-from jobjar.reasons import Facts
+from jobjar.reasons import Facts, Reason
 from jobjar.staff import Worker
 from jobjar.states import UNCLAIMED
 
@@ -35,7 +35,8 @@ def explain(jar: Jar, me: Identity, place: Place, settings: Settings) -> Explana
         facts = Facts(jar, seen)
         job = Pending(facts, place, settings)
         says = [sentence for _, rule in obstacles.RULES for sentence in rule(job)]
-        reason = reasons.of(facts, place)
+        # A list opens no file of a job in the queue, and does not know.
+        reason = Reason(*job.said) if job.said and place.state == UNCLAIMED else reasons.of(facts, place)
         if not says and reason == reasons.NONE:
             says = [obstacles.NOTHING]
         return Explanation(place, PENDING, reason.word, [*obstacles.turn(job), *says], _workers(job))

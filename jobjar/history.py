@@ -4,7 +4,6 @@ Of 100,000 lines few are wanted, and to parse one costs ten times as much as to 
 chosen by their bytes as far as that is sound, and only what is left is parsed.
 """
 
-import contextlib
 import json
 import os
 import re

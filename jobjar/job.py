@@ -222,7 +222,7 @@ class Job(Handle):
         if name == self.name:
             return True
         # Another name is surely that of the same job only if we made it: others need not be unique.
-        return jobname.number(self.name) is not None and _stem(name) == _stem(self.name)
+        return jobname.number(self.name) is not None and jobname.stem(name) == jobname.stem(self.name)
 
     def end_line(self) -> dict | None:
         """What the journals say of its end, with the keys of docs/PROTOCOL.md section 7; None when they say nothing."""
@@ -253,11 +253,6 @@ def _is_file(directory: str, name: str) -> bool:
     except NotADirectoryError:
         return False
     return found is not None and stat.S_ISREG(found.st_mode)
-
-
-def _stem(name: str) -> str:
-    """The id without ~N."""
-    return jobname.split(name)[0].partition("~")[0]
 
 
 def _text(path: str) -> str:

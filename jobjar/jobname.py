@@ -20,6 +20,11 @@ def split(name: str) -> tuple[str, int]:
     return name, 0
 
 
+def stem(name: str) -> str:
+    """The id without what a job gets that is put back under another name: ID of ID~2.5."""
+    return split(name)[0].partition("~")[0]
+
+
 def join(base: str, priority: int) -> str:
     """The file name that says both, the priority always written."""
     return f"{base}.{priority}"

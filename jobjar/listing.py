@@ -180,7 +180,7 @@ def _once(jar: Jar, rows: list[Row]) -> list[Row]:
     """The rows without those of places in which a job was seen before it moved on."""
     groups: dict[str, list[Place]] = {}
     for row in rows:
-        groups.setdefault(selection.stem(row.place.name), []).append(row.place)
+        groups.setdefault(jobname.stem(row.place.name), []).append(row.place)
     doubtful = [sorted(group, key=lambda place: selection.PLACES.index(place.state))
                 for group in groups.values() if len(group) > 1]
     gone = {place for group in doubtful for place in set(group).difference(selection.distinct(jar, group))}

@@ -24,6 +24,8 @@ class Pending:
         self.id = jobname.split(place.name)[0]
         self.path = self.jar.path(place)
         self.status = fslook.status(*os.path.split(self.path))
+        # What it says itself, as (Slurm's word, a sentence); None when it does not stand in its own way.
+        self.said = waits.reasons(self.jar, [place]).get(place)
 
 
 def _file(job: Pending) -> Iterator[str]:
@@ -61,11 +63,10 @@ def _held(job: Pending) -> Iterator[str]:
 
 
 def _waits(job: Pending) -> Iterator[str]:
-    said = waits.reasons(job.jar, [job.place]).get(job.place)
-    if said:
-        yield said[1]
+    if job.said:
+        yield job.said[1]
     task = jobname.array_task(job.place.name)
-    if said and said[0] == "JobArrayTaskLimit" and task:
+    if job.said and job.said[0] == "JobArrayTaskLimit" and task:
         yield f"{turns.Turns(job.jar).active(task[0])} tasks of its array are at work or next in the queue now"
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from jobjar import census, fslook, jobname, notes, parameters
 from jobjar.errors import NoSuchJob, UsageError
-from jobjar.jobname import array_task as task
 from jobjar.layout import Jar, Place
 from jobjar.states import CLAIMS, COMPLETED, FAILED, HELD, QUEUES, UNCLAIMED, WAITING
 
@@ -99,11 +98,6 @@ def show(place: Place) -> str:
     return os.path.join(place.state, place.category or "", place.name)
 
 
-def stem(name: str) -> str:
-    """The id without what a job gets that is put back under another name: ID of ID~2.5."""
-    return jobname.split(name)[0].partition("~")[0]
-
-
 def _find(listing: Listing, word: str, wanted: tuple[str, ...]) -> list[Place]:
     """What the word means, as far as one look shows; empty when nothing."""
     if word == LAST:
@@ -114,7 +108,7 @@ def _find(listing: Listing, word: str, wanted: tuple[str, ...]) -> list[Place]:
     for rule in (_is_called, _is_task, _has_number, _has_word, _contains):
         found = [place for place in _near(listing, array, wanted) if rule(place, array)]
         if indices is not None:
-            tasks = ((place, task(place.name)) for place in found)
+            tasks = ((place, jobname.array_task(place.name)) for place in found)
             found = [place for place, which in tasks if which and any(which[1] in part for part in indices)]
         if found:
             return _one(word, _settled(listing.jar, found))
@@ -125,7 +119,7 @@ def _find(listing: Listing, word: str, wanted: tuple[str, ...]) -> list[Place]:
 
 def _near(listing: Listing, word: str, wanted: tuple[str, ...]) -> Iterator[Place]:
     """The places that the word can mean at all: of 100,000 names only few are taken apart."""
-    needles = {stem(os.path.basename(word)), f"{word[:8]}-{word[8:14]}"}
+    needles = {jobname.stem(os.path.basename(word)), f"{word[:8]}-{word[8:14]}"}
     return (place for place in listing.places(wanted) if any(needle in place.name for needle in needles))
 
 
@@ -137,9 +131,10 @@ def _find_ours(listing: Listing, word: str, wanted: tuple[str, ...]) -> list[Pla
         place = _claimed(listing.jar, name) if state == CLAIMS else Place(state, None, name)
         if place and _is_file(listing.jar, place):
             return [place]
-    sought = stem(word)
+    sought = jobname.stem(word)
     for state in wanted:
-        found = [place for place in listing.places([state]) if sought in place.name and stem(place.name) == sought]
+        found = [place for place in listing.places([state])
+                 if sought in place.name and jobname.stem(place.name) == sought]
         if found:
             return _one(word, _settled(listing.jar, found))
     return []
@@ -178,22 +173,22 @@ def _is_called(place: Place, word: str) -> bool:
 
 def _is_task(place: Place, word: str) -> bool:
     # Of 100,000 names only those that can be it are taken apart.
-    which = task(place.name) if place.name.startswith(word) else None
-    return which is not None and which[0] == stem(word)
+    which = jobname.array_task(place.name) if place.name.startswith(word) else None
+    return which is not None and which[0] == jobname.stem(word)
 
 
 def _has_number(place: Place, word: str) -> bool:
     if not word[:23].isdigit() or word[:8] != place.name[:8]:
         return False
     digits, _, index = word.partition("_")
-    which = task(place.name)
+    which = jobname.array_task(place.name)
     return jobname.number(place.name) == digits and (not index or which is not None and str(which[1]) == index)
 
 
 def _has_word(place: Place, word: str) -> bool:
     """Whether it is the whole word of -i, with an index perhaps: then no longer one is meant that contains it."""
     id = jobname.split(place.name)[0]
-    which = task(place.name)
+    which = jobname.array_task(place.name)
     return word == jobname.word(id) or which is not None and word == jobname.word(which[0])
 
 
@@ -201,12 +196,12 @@ def _contains(place: Place, word: str) -> bool:
     """Whether the word is a fragment of the name; of an array's task, of the array's or with the whole index."""
     if word not in place.name:
         return False
-    which = task(place.name)
+    which = jobname.array_task(place.name)
     if which is None:
         return True
     array, index = which
     # "9_7" is task 7, and neither 70 nor 17.
-    return word in array + "_" or len(word) > len(str(index)) and stem(place.name).endswith(word)
+    return word in array + "_" or len(word) > len(str(index)) and jobname.stem(place.name).endswith(word)
 
 
 def meaning(word: str) -> Callable[[str], bool]:
@@ -214,7 +209,7 @@ def meaning(word: str) -> Callable[[str], bool]:
     word = os.path.basename(word)
     array, indices = _split_indices(word)
     is_glob = any(c in word for c in "*?[")
-    needle = "" if is_glob or word[:23].isdigit() else stem(array)
+    needle = "" if is_glob or word[:23].isdigit() else jobname.stem(array)
 
     def is_meant(name: str) -> bool:
         # Of 100,000 names only few are taken apart.
@@ -223,7 +218,7 @@ def meaning(word: str) -> Callable[[str], bool]:
         if is_glob and indices is None:
             return _matches(name, word)
         place = Place(COMPLETED, None, name)
-        if indices is not None and not ((of := task(name)) and any(of[1] in part for part in indices)):
+        if indices is not None and not ((of := jobname.array_task(name)) and any(of[1] in part for part in indices)):
             return False
         return any(rule(place, array) for rule in (_is_called, _is_task, _has_number, _contains))
     return is_meant
@@ -244,8 +239,8 @@ def _newest(listing: Listing, wanted: tuple[str, ...]) -> list[Place]:
 
 def _one(word: str, found: list[Place]) -> list[Place]:
     """`found` when they are one job or one array; else UsageError."""
-    arrays = {which[0] if (which := task(place.name)) else place for place in found}
-    if len(arrays) == 1 and (len(found) == 1 or len({task(place.name) for place in found}) == len(found)):
+    arrays = {which[0] if (which := jobname.array_task(place.name)) else place for place in found}
+    if len(arrays) == 1 and (len(found) == 1 or len({jobname.array_task(place.name) for place in found}) == len(found)):
         return found
     named = ", ".join(show(place) for place in found[:SHOWN])
     rest = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
@@ -257,7 +252,7 @@ def _settled(jar: Jar, found: list[Place]) -> list[Place]:
     """Each job once, by age: of one that was seen twice while it moved, the later place."""
     groups: dict[str, list[Place]] = {}
     for place in found:
-        groups.setdefault(stem(place.name), []).append(place)
+        groups.setdefault(jobname.stem(place.name), []).append(place)
     settled = [place for group in groups.values() for place in (distinct(jar, group) if len(group) > 1 else group)]
     return sorted(settled, key=age)
 
@@ -275,5 +270,5 @@ def distinct(jar: Jar, group: list[Place]) -> list[Place]:
 
 def age(place: Place) -> tuple[str, int, str]:
     """What sorts jobs by age, tasks by index, and names made by hand by name."""
-    which = task(place.name)
+    which = jobname.array_task(place.name)
     return jobname.number(place.name) or "", which[1] if which else 0, place.name

@@ -6,6 +6,7 @@ import stat
 
 import pytest
 from support import jars, processes, workers
+from test_directives import EXAMPLES
 
 from jobjar import changing, claiming, directives, editing, entries, fsops, jobname, layout, leftovers, moves, node
 from jobjar import notes, reservation, states
@@ -114,6 +115,40 @@ def test_one_task_of_an_array_gets_a_file_of_its_own_with_its_entries(jar, chang
     assert "comment" in _asked(jar, second) and os.stat(jar.path(first)).st_nlink == 1
     workers.drain(jar)
     assert jars.read(jar.log(second.name)) == "2 two\n" and jars.read(jar.log(first.name)) == "1 one\n"
+
+
+# What each option needs beside it to mean anything.
+COMPANIONS = {"signal": ["--time=1h"], "retry-delay": ["--retries=1"], "open-mode": ["--output=/tmp/x"]}
+# What is worked out at the submission, for all tasks together or from files as they are then.
+FIXED = {"id", "hold", "array", "each-line", "from-json", "per-job", "snapshot", "stage-in"}
+TYPED = [option for option in directives.OPTIONS.values() if option.kind != directives.OWN]
+
+
+# What stands in the file when it is not what was typed.
+TEXTS = {"export": "A=1", "output": "/tmp/%j"}
+PLACES = {"priority": "unclaimed/a.5", "category": "unclaimed/LINUX/a.0"}
+
+
+@pytest.mark.parametrize("option", TYPED, ids=lambda option: option.name)
+def test_each_option_is_changed_or_refused_with_the_reason(jar, change, option):
+    place = _put(jar)
+    word = f"--{option.name}" + ("" if option.is_flag else f"={TEXTS.get(option.name) or EXAMPLES[option.name][0]}")
+    wishes = _wishes(word, *COMPANIONS.get(option.name, []))
+    if option.name in FIXED:
+        with pytest.raises(UsageError, match=f"--{option.name} does its work at the submission"):
+            editing.edit(change, [place], wishes)
+    else:
+        editing.edit(change, [place], wishes)
+    path, = _files(jar)
+    found = directives.read(jars.read(os.path.join(jar.home, path)).encode())
+    if option.name in FIXED or option.name == "max-fails":
+        assert (path, found, change.done) == ("unclaimed/a.0", {}, [])
+        assert option.name in FIXED or "means nothing without" in change.left[0]
+    elif option.name in PLACES:
+        assert (path, change.left) == (PLACES[option.name], [])
+    else:
+        key, value = ("env", ["A=1"]) if option.name == "export" else (option.key, wishes[option.key])
+        assert found[key] == value and change.left == [] and len(change.done) == 1
 
 
 @pytest.mark.parametrize("word", ["--array=1-3", "--hold", "--id=x", "--snapshot=/tmp", "--stage-in=/etc/passwd"])
@@ -259,10 +294,14 @@ def test_a_changed_job_belongs_to_whom_it_belonged(jar, change):
 
 # The command.
 
-def _edit(jar, *words, editor=None):
-    more = {"VISUAL": editor} if editor else {}
-    return processes.finish(processes.python("bin/jobjar", "edit", *words, env=processes.environment(
-        JJ_HOME=jar.home, JJ_NODE=workers.NODE, **more)))
+def _start_edit(jar, *words, editor=None, **more):
+    more |= {"VISUAL": editor} if editor else {}
+    return processes.python("bin/jobjar", "edit", *words, env=processes.environment(
+        JJ_HOME=jar.home, JJ_NODE=workers.NODE, **more))
+
+
+def _edit(jar, *words, **more):
+    return processes.finish(_start_edit(jar, *words, **more))
 
 
 def test_the_command_changes_what_is_asked_for(jar):
@@ -288,13 +327,42 @@ def test_the_editor_changes_the_text(jar):
 
 
 @pytest.mark.parametrize("editor, why", [
-    ("sed -i 's/# a script/#JJ --nonsense/'", "#JJ lines will not do"), ("false", "ended with status 1"),
-    ("/no/such/editor", "cannot be started"), ("'", "cannot be started")])
-def test_an_editor_that_fails_or_makes_nonsense_leaves_the_job_as_it_was(jar, editor, why):
+    ("false", "ended with status 1"), ("rm", "has removed the file"), ("/no/such/editor", "cannot be started"),
+    ("'", "cannot be started")])
+def test_an_editor_that_fails_leaves_the_job_as_it_was(jar, tmp_path, editor, why):
     place = _put(jar)
-    code, out, err = _edit(jar, "a", "--editor", editor=editor)
+    code, out, err = _edit(jar, "a", "--editor", editor=editor, TMPDIR=str(tmp_path))
     assert (code, out) == (1, "") and why in err and err.endswith(": it is as it was\n")
     assert _files(jar) == ["unclaimed/a.0"] and jars.read(jar.path(place)).encode() == SCRIPT
+    assert [name for name in os.listdir(tmp_path) if "edit" in name] == []
+
+
+@pytest.mark.parametrize("editor, why", [
+    ("sed -i 's/# a script/#JJ --nonsense/'", "#JJ lines will not do"),
+    ("sh -c 'echo \"# nonsense\" >>$0; exit 3'", "ended with status 3")])
+def test_what_a_person_has_written_is_kept_when_the_job_cannot_have_it(jar, tmp_path, editor, why):
+    place = _put(jar)
+    code, out, err = _edit(jar, "a", "--editor", editor=editor, TMPDIR=str(tmp_path))
+    assert (code, out) == (1, "") and why in err and ": it is as it was\n" in err
+    assert _files(jar) == ["unclaimed/a.0"] and jars.read(jar.path(place)).encode() == SCRIPT
+    last = err.splitlines()[-1]
+    assert last.startswith(f"jobjar edit: what you have written is in {tmp_path}/")
+    assert "nonsense" in jars.read(last.rpartition(" ")[2])
+
+
+def test_two_editors_at_once_change_a_job_one_after_the_other_or_are_refused_and_lose_nothing(jar, tmp_path):
+    place = _put(jar)
+    both = tmp_path / "both"
+    # The first is in the midst of it while the second comes.
+    slow = f"sh -c 'echo \"# one\" >>$0; touch {both}; while test -e {both}; do sleep 0.02; done'"
+    first = _start_edit(jar, "a", "--editor", editor=slow)
+    processes.until(both.exists, "the first editor")
+    code, _, err = _edit(jar, "a", "--editor", editor="sh -c 'echo \"# two\" >>$0'")
+    assert code == 1 and "in somebody else's hands" in err
+    both.unlink()
+    assert processes.finish(first)[0] == 0
+    assert _edit(jar, "a", "--editor", editor="sh -c 'echo \"# two\" >>$0'")[0] == 0
+    assert jars.read(jar.path(place)).encode() == SCRIPT + b"# one\n# two\n" and _files(jar) == ["unclaimed/a.0"]
 
 
 def test_at_a_terminal_wrong_lines_are_asked_for_again(jar, tmp_path):

@@ -67,6 +67,8 @@ def test_a_job_that_has_moved_on_just_now_is_told(jar, monkeypatch):
 def test_lines_that_will_not_do_are_told_before_a_worker_refuses_the_job(jar):
     jars.write(f"{jar.unclaimed}/job", "#!/bin/sh\n#JJ --no-such\n", 0o700)
     assert "will refuse it" in says(jar) and "line 2" in says(jar) and "--no-such" in says(jar)
+    worker(jar, "snow.12")
+    assert explain(jar).reason == "BadConstraints"
 
 
 def test_who_holds_a_job_since_when_and_why_is_told_and_how_to_let_it_go(jar, monkeypatch):
@@ -80,7 +82,7 @@ def test_who_holds_a_job_since_when_and_why_is_told_and_how_to_let_it_go(jar, mo
 def test_a_time_that_has_not_come_is_told_of_jobs_in_waiting_and_in_the_queue(jar):
     for directory, name in ((jar.waiting, "one"), (jar.unclaimed, "two")):
         jars.write(f"{directory}/{name}", "#!/bin/sh\n#JJ --begin=2999-01-01T00:00:00Z\n", 0o700)
-        assert "2999-01-01T00:00:00Z" in says(jar, name)
+        assert "2999-01-01T00:00:00Z" in says(jar, name) and explain(jar, name).reason == "BeginTime"
 
 
 def test_how_many_tasks_of_an_array_are_at_work_is_told(jar):

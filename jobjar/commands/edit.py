@@ -3,7 +3,7 @@
 import os
 import sys
 
-from jobjar import changing, editing, layout, wishes
+from jobjar import changing, editing, fsops, layout, wishes
 from jobjar.errors import UsageError
 
 # For annotations alone; type checkers take it for true.
@@ -38,29 +38,53 @@ def run(options: "Options", settings: "Settings") -> int:
     if asked:
         editing.edit(change, places, asked)
     else:
-        editing.edit_text(change, places, _edited)
+        for place in places:
+            _edit_text(change, place)
     return 1 if change.left else 0
 
 
-def _edited(data: bytes) -> bytes:
-    """What a person makes of the text, until a worker could obey it or he gives up."""
+def _edit_text(change: changing.Change, place: layout.Place) -> None:
+    """Let a person edit one job. What he has written and the job has not got is kept in a file, and that is said."""
     import tempfile
-    with tempfile.TemporaryDirectory(prefix="jobjar-edit-") as directory:
-        path = os.path.join(directory, "job")
-        with open(path, "wb") as file:
-            file.write(data)
-        while True:
-            _call_editor(path)
-            with open(path, "rb") as file:
-                new = file.read()
-            why = editing.doubt(new)
-            if why is None:
-                return new
-            if not sys.stdin.isatty():
-                raise UsageError(why)
-            print(f"jobjar edit: {why}", file=sys.stderr)
-            if input("Edit it again? [Y/n] ").strip().lower() in ("n", "no"):
-                raise UsageError(why)
+    before = len(change.done)
+    directory = tempfile.mkdtemp(prefix="jobjar-edit-")
+    path, original = os.path.join(directory, "job"), []
+
+    def editor(data: bytes) -> bytes:
+        original.append(data)
+        return _edited(data, path)
+    try:
+        editing.edit_text(change, [place], editor)
+    finally:
+        if len(change.done) > before or not os.path.exists(path) or _read(path) == original[-1]:
+            fsops.remove_tree(directory)
+        else:
+            print(f"jobjar edit: what you have written is in {path}", file=sys.stderr)
+
+
+def _edited(data: bytes, path: str) -> bytes:
+    """What a person makes of the text in the file `path`, until a worker could obey it or he gives up."""
+    with open(path, "wb") as file:
+        file.write(data)
+    while True:
+        _call_editor(path)
+        new = _read(path)
+        why = editing.doubt(new)
+        if why is None:
+            return new
+        if not sys.stdin.isatty():
+            raise UsageError(why)
+        print(f"jobjar edit: {why}", file=sys.stderr)
+        if input("Edit it again? [Y/n] ").strip().lower() in ("n", "no"):
+            raise UsageError(why)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise UsageError("the editor has removed the file that it was to change") from None
 
 
 def _call_editor(path: str) -> None:
