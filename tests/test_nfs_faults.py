@@ -413,7 +413,7 @@ def test_what_grows_is_opened_for_each_look_at_it(tmp_path, monkeypatch, is_remo
     assert jars.read(str(tmp_path / "shown")) == "first second third"
 
 
-def test_what_is_fed_to_a_job_is_on_the_server_at_once_and_whole_before_its_end_is_told(tmp_path, monkeypatch):
+def test_what_is_fed_to_a_job_is_on_the_server_before_it_is_told(tmp_path, monkeypatch):
     """A client keeps what is written for itself, until it is told to send it or the file is closed."""
     monkeypatch.setattr(resync, "is_remote", lambda kind: True)
     sent, seen = 0, []
@@ -429,17 +429,19 @@ def test_what_is_fed_to_a_job_is_on_the_server_at_once_and_whole_before_its_end_
         monkeypatch.setattr(fsops, name, sending)
     send("_fsync")
     send("_close")
-    was = fsops.create
-    monkeypatch.setattr(fsops, "create", lambda path, data, *rest, **more: seen.append((sent, int(data)))
-                        or was(path, data, *rest, **more))
+    was = feeding._tell
+    monkeypatch.setattr(feeding, "_tell", lambda directory, name, number: seen.append((name, number, sent))
+                        or was(directory, name, number))
     inner, outer = os.pipe()
     intake, alarm = feeding.Intake(str(tmp_path), inner), watch.Alarm()
+    # Before anybody can have looked in vain.
+    assert {feeding.SENT, feeding.END, feeding.TAKEN} <= set(os.listdir(tmp_path))
     os.write(outer, b"first ")
-    assert intake.receive(alarm, True) == sent == 6
+    intake.receive(alarm, True)
     os.write(outer, b"and last")
     os.close(outer)
     intake.receive(alarm, True)
-    assert seen == [(14, 14)] and intake.is_over
+    assert seen == [(feeding.SENT, 6, 6), (feeding.END, 14, 14)] and intake.is_over
     os.close(inner)
 
 

@@ -33,10 +33,12 @@ RULES = {
     ("claiming", "the listing says what it is"):
         f"{FAULTS}::test_what_lies_in_claims_is_a_job_although_its_name_is_remembered_as_absent",
     ("claiming", "opening asks the server"): f"{FAULTS}::test_a_candidate_that_only_a_cache_still_knows_is_left",
+    ("feeding", "made before anybody looks"):
+        f"{FAULTS}::test_what_is_fed_to_a_job_is_on_the_server_before_it_is_told",
     ("feeding", "else the job's node sees it"):
-        f"{FAULTS}::test_what_is_fed_to_a_job_is_on_the_server_at_once_and_whole_before_its_end_is_told",
+        f"{FAULTS}::test_what_is_fed_to_a_job_is_on_the_server_before_it_is_told",
     ("feeding", "closed before the end is told"):
-        f"{FAULTS}::test_what_is_fed_to_a_job_is_on_the_server_at_once_and_whole_before_its_end_is_told",
+        f"{FAULTS}::test_what_is_fed_to_a_job_is_on_the_server_before_it_is_told",
     ("fslook", "the directory was removed and made again"):
         f"{FAULTS}::test_a_stale_handle_is_asked_once_more_from_the_top",
     ("fslook", "opening a directory revalidates"): f"{FAULTS}::test_every_listing_opens_the_directory_anew",
