@@ -12,12 +12,13 @@ _PLACE = re.compile(r"\{([0-9]{0,3})\}")
 
 
 def placed(command: str, lists: int) -> str:
-    """`command` with variables in the place of its placeholders; without any, all items come last.
+    """`command` with variables in the place of its placeholders; without any, all items of the `lists` come last.
 
+    0 lists: there is an entry of a file, for which only {} stands, and which a command may find in its environment.
     UsageError: a placeholder means a list that is not there.
     """
     text, found = _replaced(command, lists)
-    return text if found else f"{command} {_value('', lists, '')}"
+    return text if found or not lists else f"{command} {_value('', lists, '')}"
 
 
 def _replaced(command: str, lists: int) -> tuple[str, bool]:
@@ -27,7 +28,7 @@ def _replaced(command: str, lists: int) -> tuple[str, bool]:
     while at < len(command):
         inside = opened[-1] if opened else ""
         place = _PLACE.match(command, at)
-        if place and command[at - 1:at] != "$":
+        if place and command[at - 1:at] != "$" and (lists or not place[1]):
             parts.append(_value(place[1], lists, inside))
             at, has_any = place.end(), True
             continue
@@ -58,7 +59,7 @@ def _value(number: str, lists: int, inside: str) -> str:
     if number and not 1 <= int(number) <= lists:
         raise UsageError(f"{{{number}}} means a list that is not there, for there are {lists}: correct it, or write"
                          f" \\{{{number}}} if these characters themselves are meant")
-    names = ["JJ_ENTRY"] if lists == 1 else [f"JJ_ENTRY_{n}" for n in range(1, lists + 1)]
+    names = ["JJ_ENTRY"] if lists < 2 else [f"JJ_ENTRY_{n}" for n in range(1, lists + 1)]
     chosen = names if not number else [names[int(number) - 1]]
     if inside == '"':
         return " ".join(f"${{{name}}}" for name in chosen)

@@ -48,6 +48,11 @@ def test_what_is_no_placeholder_stays_as_it_is():
     assert _words("x=1; show ${x} \\{} '{ print $1 }' {a} {}", 1, "i") == ["1", "{}", "{ print $1 }", "{a}", "i"]
 
 
+def test_of_the_entries_of_a_file_only_the_empty_braces_stand_for_one():
+    assert placeholders.placed("show '{1}' {2,3} {a}", 0) == "show '{1}' {2,3} {a}"
+    assert placeholders.placed("show x{}", 0) == placeholders.placed("show x{}", 1)
+
+
 @pytest.mark.parametrize("command", ["show {3}", "show {0}", "show '{999}'"])
 def test_a_list_that_is_not_there_is_refused(command):
     with pytest.raises(UsageError, match="not there.*2"):

@@ -58,7 +58,7 @@ def _submit_array(jar: layout.Jar, request: submission.Request, settings: "Setti
 def _request(jar: layout.Jar, options: "Options", node: str) -> submission.Request:
     lists = _take_lists(options) if submission.LIST in options.command else []
     if options.file is None:
-        data = submission.script(_command(options.command, lists))
+        data = submission.script(_command(options.command, lists, getattr(options, "asked", {})))
     elif options.command:
         raise UsageError(f"-f {options.file} and the command {options.command[0]!r} cannot both be submitted:"
                          " leave out one of them")
@@ -91,8 +91,8 @@ def _take_lists(options: "Options") -> list[list[str]]:
     return lists
 
 
-def _command(found: list[str], lists: list[list[str]]) -> str:
-    if not lists or not found:
+def _command(found: list[str], lists: list[list[str]], asked: dict) -> str:
+    if not found or not lists and not {"each_line", "from_json"} & asked.keys():
         return submission.joined(found)
     from jobjar import placeholders
     return placeholders.placed(submission.joined(found), len(lists))

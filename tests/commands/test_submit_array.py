@@ -90,6 +90,13 @@ def test_lines_may_come_from_standard_input(array, monkeypatch):
     assert array("--each-line", "-", SHOW) == {1: "1|x|2;", 2: "2|y|2;"}
 
 
+@pytest.mark.parametrize("option", ["--each-line", "--from-json"])
+def test_braces_stand_for_the_entry_of_a_file_as_for_that_of_a_list(array, listed, option):
+    path = listed("a b\nit's\n" if option == "--each-line" else '["a b", "it\'s"]')
+    a, b = ("a b", "it's") if option == "--each-line" else ('"a b"', '"it\'s"')
+    assert array(option, path, "printf '<%s>' {} 'x {1}'") == {1: f"<{a}><x {{1}}>", 2: f"<{b}><x {{1}}>"}
+
+
 def test_with_a_list_the_array_says_which_entries_and_how_many_at_a_time(array, listed):
     path = listed("".join(f"line {number}\n" for number in range(1, 11)))
     assert array("--each-line", path, "--array", "2,8-10%2", SHOW) == {
