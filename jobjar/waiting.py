@@ -48,7 +48,8 @@ class Waiting:
         self._caps: dict[str, int] = {}
         # What `KEPT` has left out is found by listing again.
         self._has_more: set[str | None] = set()
-        self._is_wanted = self._is_hinted = False
+        # Whether it has become somebody's turn since the last look, and it is this process that is to see to it.
+        self.is_wanted = self._is_hinted = False
         self._looked_at = self._ended_at = float("-inf")
         # What the last look cost, s, and how much of that was for listing waiting/, which serves many turns.
         self._cost = self._listing = 0.0
@@ -61,7 +62,7 @@ class Waiting:
         """Whether to look: something or somebody's time has come, or it may be the turn of an array's next task."""
         if self._rest() > 0:
             return False
-        if self._is_hinted or self._is_wanted or self._next() <= time.time():
+        if self._is_hinted or self.is_wanted or self._next() <= time.time():
             return True
         now = time.monotonic()
         if now - self._looked_at < RENEW_AFTER:
@@ -73,7 +74,7 @@ class Waiting:
         """Seconds until `is_due` will say yes, as far as that is known, else None."""
         dues = [glance.due() for glance in self._glances.values()]
         dues = [max(due, self._looked_at + RENEW_AFTER - time.monotonic()) for due in dues if due is not None]
-        if self._is_hinted or self._is_wanted:
+        if self._is_hinted or self.is_wanted:
             dues.append(0.0)
         first = self._next()
         if first != float("inf"):
@@ -83,7 +84,7 @@ class Waiting:
     def _rest(self) -> float:
         """For how long not to look, so that looking costs at most a twentieth of the time; when it may be the turn of
         an array's next task, a fifth."""
-        pause = TURN_FACTOR * self._turn_cost() if self._is_wanted else COST_FACTOR * self._cost
+        pause = TURN_FACTOR * self._turn_cost() if self.is_wanted else COST_FACTOR * self._cost
         return self._ended_at + pause - time.monotonic()
 
     def _turn_cost(self) -> float:
@@ -104,7 +105,7 @@ class Waiting:
     def _look(self) -> int:
         if self._is_hinted or self._needs_listing():
             self._list()
-        self._is_wanted = False
+        self.is_wanted = False
         return self._see_to_times() + sum([self._fill(array) for array in [*self._caps]])
 
     def ended(self, name: str, asked: Request, has_failed: bool) -> int:
@@ -117,11 +118,11 @@ class Waiting:
             self._paid(lambda: len(fails.enforce(self.jar, self._writer, self._mine, name, asked)))
         if task is None or turns.cap(asked) is None:
             return 0
-        self._is_wanted = True
+        self.is_wanted = True
         return 0 if self._rest() > 0 else self._paid(lambda: self._next_of(task[0]))
 
     def _next_of(self, array: str) -> int:
-        self._is_wanted = False
+        self.is_wanted = False
         moved = self._fill(array)
         if array not in self._waiters and (self._is_hinted or self._needs_listing()):
             self._list()

@@ -101,8 +101,8 @@ class Worker:
         return IDLE if now >= self._idle_end() else None
 
     def _idle_end(self) -> float:
-        """When this worker has been idle for long enough to end; infinity when that is not to happen."""
-        if self._idle_exit is None or self._idle_since is None:
+        """When this worker has been idle for long enough to end; infinity when that is not to happen (now)."""
+        if self._idle_exit is None or self._idle_since is None or self.waiting.is_wanted:
             return float("inf")
         return self._idle_since + self._idle_exit
 

@@ -251,9 +251,15 @@ def test_a_job_that_was_moved_by_hand_is_left_until_its_time(jar):
     assert claims["b.0"] < begin <= claims["a.0"] < begin + 5
 
 
-def test_one_worker_runs_a_whole_array_in_order(jar):
+@pytest.mark.parametrize("rest", [None, 0.05])
+def test_one_worker_runs_a_whole_array_in_order(jar, rest):
+    """Also when a turn is so costly that it has to rest before it looks for the next one: it does not leave then."""
     array(jar, "1-20%1", range(1, 21))
-    worker = workers.drain(jar, idle_exit=0.5, JJ_PAUSE_TIME="60")
+
+    def before():
+        if rest:
+            waiting.Waiting._rest = lambda self: max(0.0, self._ended_at + rest - time.monotonic())
+    worker = workers.drain(jar, before=before, JJ_PAUSE_TIME="60")
     assert [line["n"] for line in worker.ends()] == [f"{BASE}_{index}.0" for index in range(1, 21)]
 
 
