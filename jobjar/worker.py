@@ -102,7 +102,10 @@ class Worker:
 
     def _idle_end(self) -> float:
         """When this worker has been idle for long enough to end; infinity when that is not to happen (now)."""
-        if self._idle_exit is None or self._idle_since is None or self.waiting.is_wanted:
+        if self._idle_exit is None or self._idle_since is None:
+            return float("inf")
+        # It only rests before it looks at what it knows to have come.
+        if self.waiting.is_wanted or any(shelf.is_hinted for shelf in self.queue.shelves):
             return float("inf")
         return self._idle_since + self._idle_exit
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from jobjar import moments, moves, notes, reservation, turns, waiting
+from jobjar import claiming, moments, moves, notes, reservation, turns, waiting
 from jobjar.layout import Place
 from support import jars, processes, workers
 
@@ -253,12 +253,13 @@ def test_a_job_that_was_moved_by_hand_is_left_until_its_time(jar):
 
 @pytest.mark.parametrize("rest", [None, 0.05])
 def test_one_worker_runs_a_whole_array_in_order(jar, rest):
-    """Also when a turn is so costly that it has to rest before it looks for the next one: it does not leave then."""
+    """Also when looks are so costly that it has to rest before it sees the next one: it does not leave then."""
     array(jar, "1-20%1", range(1, 21))
 
     def before():
         if rest:
             waiting.Waiting._rest = lambda self: max(0.0, self._ended_at + rest - time.monotonic())
+            claiming.COST_FACTOR = 2000
     worker = workers.drain(jar, before=before, JJ_PAUSE_TIME="60")
     assert [line["n"] for line in worker.ends()] == [f"{BASE}_{index}.0" for index in range(1, 21)]
 
