@@ -12,6 +12,7 @@ from collections import namedtuple
 from collections.abc import Iterator
 
 from jobjar import fslook, layout, notes, orders, registration, staff, states
+from jobjar.errors import TryAgain
 from jobjar.layout import Jar, Place
 from jobjar.node import Identity
 from jobjar.staff import Worker
@@ -72,13 +73,25 @@ def claimed(jar: Jar) -> list[Place]:
 
 
 def completed(jar: Jar) -> list[str]:
-    """The names of the jobs that were run to completion, however they ended."""
-    return _completed(jar, [])
+    """The names of the jobs that were run to completion, however they ended. TryAgain: they cannot be seen."""
+    troubles: list[str] = []
+    return _all_of(_completed(jar, troubles), troubles)
 
 
 def failed(jar: Jar) -> list[Failed]:
-    """The jobs that need a person: those that ended badly and those that never ran to completion, with the reason."""
-    return _failed(jar, _completed(jar, []), [])
+    """The jobs that need a person: those that ended badly and those that never ran to completion, with the reason.
+
+    TryAgain: not all can be seen.
+    """
+    troubles: list[str] = []
+    return _all_of(_failed(jar, _completed(jar, troubles), troubles), troubles)
+
+
+def _all_of(found: list, troubles: list[str]) -> list:
+    if troubles:
+        # None would be taken for the answer.
+        raise TryAgain(f"{troubles[0]}: nobody can say from here what has ended; try again, or mend that first")
+    return found
 
 
 def unread(census: Census) -> dict[str | None, int]:

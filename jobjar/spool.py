@@ -81,7 +81,9 @@ def job_of(path: str) -> str | None:
     """The id of the job whose spool is at `path`; None when nothing says it: it was never submitted, perhaps."""
     try:
         with fslook.open_file(os.path.join(path, JOB)) as file:
-            return os.fsdecode(file.read(4096)).strip() or None
+            said, newline, _ = file.read(4096).partition(b"\n")
+            # A part of an id would be another's.
+            return os.fsdecode(said) if newline and said else None
     except OSError:
         return None
 

@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from support import jars
+from support import faults, jars
 from test_orders import leave, register
 
 from jobjar import census, fslook, layout, node, notes, orders, staff
@@ -138,6 +138,14 @@ def test_failed_tells_what_ended_badly_from_what_never_ran(jar):
     assert census.failed(jar) == list(look(jar).failed) == [
         Failed("bad", True, "it ended badly"), Failed("refused.3", False, "no such interpreter"),
         Failed("wordless", False, "no reason has been noted")]
+
+
+@pytest.mark.parametrize("ask", [census.failed, census.completed])
+def test_that_nothing_has_ended_is_not_said_when_it_cannot_be_seen(jar, ask):
+    reads = faults.count_reads(lambda: ask(jar), jar.home)
+    for at, line in enumerate(reads, 1):
+        outcome = faults.strike(lambda: ask(jar), faults.Fault(faults.READ, at, errno.EIO), jar.home)
+        assert "TryAgain" in outcome.error and line.split()[1] in outcome.error
 
 
 def test_a_dangling_link_in_failed_says_nothing_yet(jar):

@@ -173,6 +173,25 @@ def _is_there(jar):
     return any(drafts.unfinished(jar))
 
 
+def test_whoever_withdraws_it_may_be_killed_too(workplace, points):
+    """What `jobjar cancel` does, before it cancels the tasks that are there."""
+    first, array = _cut(workplace)
+    trace = faults.count(lambda: drafts.withdraw(first, _somebody(), array), first.home)
+    for fault in faults.points(trace, BEFORE, AFTER, LOST):
+        jar, array = _cut(workplace)
+        outcome = faults.strike(lambda: drafts.withdraw(jar, _somebody(), array), fault, jar.home)
+        wrong = faults.dishonest(fault, outcome)
+        leftovers.sweep(jar, _somebody())
+        wrong += [] if _is_there(jar) == drafts.withdraw(jar, _somebody(), array) else ["it is withdrawn, and is there"]
+        leftovers.sweep(jar, _somebody())
+        wrong += [f"{name} is left in limbo/" for name in os.listdir(jar.limbo)]
+        wrong += [] if _there(jar) == (Counter(INDICES[:4]), {array}) else [f"there is {_there(jar)}"]
+        wrong += [] if arrays.submit(jar, _batch(), _somebody(), True) != array else ["it is completed all the same"]
+        points.add(faults.struck(fault, outcome), wrong)
+        shutil.rmtree(jar.home)
+    points.verdict()
+
+
 def test_of_two_who_would_complete_it_at_once_one_does_and_the_other_submits_an_array_of_its_own(workplace, points):
     first, _ = _cut(workplace)
     trace = faults.count(lambda: arrays.submit(first, _batch(), _somebody(), True), first.home)
