@@ -10,7 +10,7 @@ import pytest
 from support import jars, processes, programs, workers
 from support.processes import TOP
 
-from jobjar import cli, config
+from jobjar import cli, config, wishes
 
 PAGE = jars.read(os.path.join(TOP, "docs", "coming-from.md"))
 GUIDE = jars.read(os.path.join(TOP, "docs", "guide.md"))
@@ -155,6 +155,12 @@ def test_what_is_about_workers_can_be_typed(text, here):
 @pytest.mark.parametrize("name", [*VARIABLES, *re.findall(r"JJ_(?:MAX|LIMIT)_\w+", PAGE)])
 def test_variables_and_settings_that_it_names_exist(name):
     assert name in config.KEYS or f"`{name}`" in GUIDE
+
+
+def test_every_letter_for_which_there_is_a_hint_is_on_the_page():
+    theirs = " ".join(line.split(" | ")[0] for line in PAGE.splitlines() if line.startswith("| `"))
+    letters = [word for word in wishes._ELSEWHERE if not word.startswith("--")]
+    assert letters and [word for word in letters if not re.search(rf"(?<![\w-]){word}(?!\w)", theirs)] == []
 
 
 def test_nothing_that_is_ours_is_left_out():
