@@ -147,8 +147,10 @@ class Attempts:
             out.end(attempt, place, outcome)
         elif outcome.kind == blame.REFUSED:
             out.refuse(attempt, place, outcome.why)
+        elif outcome.kind == runner.QUIT:
+            out.quit(attempt, place, outcome.why or "the worker was told to end at once")
         else:
-            out.give_back(attempt, place, outcome.why or "the worker was told to end at once")
+            out.give_back(attempt, place, outcome.why)
         if shown:
             out.insist(lambda: fsops.remove(shown))
         self.runner.tidy_scratch()

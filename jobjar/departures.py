@@ -57,6 +57,7 @@ class Departures:
         """What the journal's line says of an attempt that has run to its end."""
         record = {**runner.usage_record(outcome), "node": self.me.node, "tries": attempt.tries}
         if "stage_out" in attempt.vetted.request:
+            self._require_own(place)
             base = jobname.split(place.name)[0]
             record |= self.insist(lambda: harvest.record(self.jar, self.me, attempt.vetted.request, self.runner.scratch,
                                                          base, record["state"]))
@@ -90,11 +91,19 @@ class Departures:
         return again.decide(asked, record, self.insist(lambda: notes.tally(*key)))
 
     def _repeat(self, attempt: Attempt, place: Place, record: dict[str, object], how: again.Again) -> None:
+        self._note_repetition(attempt, place, again.said(record, how))
+        self._put_back(attempt, place, how.why, WAITING if how.until else UNCLAIMED, record)
+
+    def _note_repetition(self, attempt: Attempt, place: Place, said: dict[str, object]) -> None:
+        self._require_own(place)
         # After a power cut that spares the note alone, recovery would take the job for one lost in another attempt.
         self.insist(self.journal.sync)
         self.insist(lambda: notes.add(self.jar, self.owner, place.name, place.category, notes.REQUEUE, a=attempt.id,
-                                      **again.said(record, how)))
-        self._put_back(attempt, place, how.why, WAITING if how.until else UNCLAIMED, record)
+                                      **said))
+
+    def _require_own(self, place: Place) -> None:
+        """Fenced when the job is another's by now; to be asked before anything is said or made in the jar's name."""
+        self.insist(lambda: moves.siblings(place))
 
     def _last(self, attempt: Attempt, place: Place) -> dict[str, Callable[[], None]]:
         return {"last": lambda: self._close_notes(attempt, place)} if attempt.has_notes else {}
@@ -109,6 +118,7 @@ class Departures:
 
     def refuse(self, attempt: Attempt, place: Place, why: str) -> None:
         """It cannot be run: say so, and bring it to failed/."""
+        self._require_own(place)
         self.log.say(f"refused {place.name}: {why}")
         self.insist(lambda: self.journal.say(REFUSED_LINE, attempt.id, place.category, place.name, why))
         said, reason = (self.jar, self.owner, place.name, place.category, "refuse"), {"why": why, "a": attempt.id}
@@ -118,7 +128,14 @@ class Departures:
         self.insist(lambda: moves.refuse(self.jar, place, mine, notes.along(*said, **reason)))
 
     def give_back(self, attempt: Attempt, place: Place, why: str) -> None:
-        """It could not be run here, or not to its end, by no fault of its own: put it back, uncounted."""
+        """It could not be run here, by no fault of its own: put it back, uncounted."""
+        self._put_back(attempt, place, why, UNCLAIMED, {})
+
+    def quit(self, attempt: Attempt, place: Place, why: str) -> None:
+        """It was told to end with its worker: put it back, uncounted."""
+        if {"output", "error"}.intersection(attempt.vetted.request):
+            # The next attempt must know that there was one, whose output is to stay.
+            self._note_repetition(attempt, place, {"counts": False, "node": self.me.node, "why": why})
         self._put_back(attempt, place, why, UNCLAIMED, {})
 
     def _put_back(self, attempt: Attempt, place: Place, why: str, state: str, record: dict[str, object]) -> None:

@@ -119,7 +119,7 @@ def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None
     if printed:
         fsops.move(output, jar.log(final))
     # A worker that is fenced by now must learn it before it says in notes/ or failed/ what is not its to say.
-    is_here = not bad and last is _nothing or place.name in _siblings(place)
+    is_here = not bad and last is _nothing or place.name in siblings(place)
     if bad and is_here:
         fsops.link(layout.failed_link(final), os.path.join(jar.failed, final))
         # After a power cut the commit may be on the disk and a link of before it not, and the job look successful.
@@ -184,8 +184,7 @@ def clean(jar: Jar, places: list[Place], mine: str,
           is_meant: Callable[[Place], bool] = lambda place: True) -> list[Place]:
     """completed/ or failed/ → gone, with their logs, and one wait for the disk. Their records must be in the archive.
 
-    `is_meant(place)` is asked when nobody else can take the job away any more: whether it is still to go. Returns those
-    that this process has cleaned; of the others somebody else was quicker.
+    `is_meant(place)` is asked when nobody else can take the job away. Returns those that this process has cleaned.
     """
     taken: list[Place] = []
     try:
@@ -293,7 +292,8 @@ def _is_something(output: str) -> bool:
         return False
 
 
-def _siblings(place: Place) -> list[str]:
+def siblings(place: Place) -> list[str]:
+    """The names beside a worker's job; Fenced when the worker has been declared dead, and the job is another's."""
     try:
         return fslook.names(os.path.join(place.holder, place.category or ""))
     except FileNotFoundError:

@@ -6,8 +6,10 @@ import signal
 
 import pytest
 
-from jobjar import attempts, changing, departures, directives, editing, fsops, journal, layout, moves, notes, process
-from jobjar import reservation, runner, worker
+from jobjar import attempts, changing, departures, directives, editing, fsops, journal, layout, moves, node, notes
+from jobjar import process, reservation, runner, worker
+from jobjar.errors import Fenced
+from jobjar.layout import Place
 from support import jars, processes, workers
 from test_worker import be_quick
 
@@ -43,6 +45,49 @@ def test_what_is_changed_after_the_look_at_a_job_and_before_its_claim_counts(jar
         assert os.listdir(jar.waiting) == [place.name]
     else:
         assert [line["req"] for line in worker.ends()] == [["--mem=512M"]]
+
+
+def leaving(jar):
+    """The departures of a worker that has a job, and the job's place; how often it was tried is noted."""
+    name, me = "20261121-101500-me-000001000.0", node.myself(workers.NODE)
+    owner = node.owner(me)
+    place = jars.put(jar, Place("claims", None, name, jars.worker(jar, owner)))
+    notes.count(jar, "snow.1", name, None, "lost-1", "its worker died")
+
+    class Nothing:
+        scratch, has_output = jar.worker(owner), staticmethod(lambda: False)
+
+    class Log:
+        say = staticmethod(lambda text: None)
+
+    def patience(error, _):
+        raise error
+    return departures.Departures(jar, me, journal.Journal(jar.worker(owner)), Nothing, Log, patience), place
+
+
+@pytest.mark.parametrize("how, asks", [("refuse", ""), ("quit", "--output=/x"), ("end", "--stage-out=made"),
+                                       ("end", "--retries=3")])
+def test_a_worker_that_has_been_declared_dead_says_nothing_more_of_its_job(jar, how, asks, monkeypatch):
+    out, place = leaving(jar)
+    attempt, made = departures.Attempt("mine-1", True), jars.write(os.path.join(out.runner.scratch, "made"), "made")
+    attempt.vetted = attempt.vetted._replace(request=directives.read(f"#JJ {asks}\n".encode()))
+    noted, look = notes.read(jar, place.name), departures._status
+
+    def fence():
+        os.rename(place.holder, os.path.join(os.path.dirname(made), "recovering.other-1"))
+    usage = os.wait4(os.posix_spawn("/bin/false", ["false"], {}), 0)[2]
+    with pytest.raises(Fenced):
+        if asks == "--retries=3":
+            # It is told that its job is there, and nothing else.
+            monkeypatch.setattr(departures, "_status", lambda path: (look(path), fence())[0])
+        else:
+            fence()
+        if how == "end":
+            out.end(attempt, place, runner.Outcome(runner.ENDED, 0.0, 256, usage))
+        else:
+            getattr(out, how)(attempt, place, "as the test has it")
+    assert notes.read(jar, place.name) == noted and not os.path.exists(jar.staged)
+    assert workers.lines(os.path.join(os.path.dirname(made), "journal")) == []
 
 
 def test_a_link_s_name_that_is_taken_becomes_the_next(jar):

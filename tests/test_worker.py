@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from jobjar import (beat, blame, census, claiming, fitness, fslook, fsops, glance, journal, layout, node, orders, process,
-                    signs, worker)
+from jobjar import (beat, blame, census, claiming, fitness, fslook, fsops, glance, journal, layout, node, notes, orders,
+                    process, signs, worker)
 from support import jars, processes, workers
 
 
@@ -215,6 +215,20 @@ def test_the_second_signal_ends_the_job_and_gives_it_back_uncounted_with_what_it
     assert os.listdir(jar.logs) == [f"x.3.attempt-{attempt}"] and jars.read(jar.log("x.3", attempt)) == "begun\n"
     assert [line["e"] for line in w.journal()] == ["claim", "requeue"]
     assert os.listdir(jar.notes) == [] == completed(jar) == os.listdir(jar.claimed)
+
+
+def test_what_a_job_had_written_to_its_own_file_before_its_worker_was_told_to_end_stays(jar, tmp_path):
+    name = "20261121-101500-me-000001000.0"
+    workers.place(jar, name, "echo $JJ_ATTEMPT; [ $JJ_ATTEMPT = 2 ] || exec sleep 60",
+                  header=f"#!/bin/sh\n#JJ --output={tmp_path}/out\n")
+    with workers.working(jar) as w:
+        processes.until(lambda: os.path.exists(tmp_path / "out") and jars.read(f"{tmp_path}/out") == "1\n")
+        # Two that come as one are one.
+        processes.until(lambda: w.signal(signal.SIGTERM) or os.listdir(jar.unclaimed))
+        assert w.wait() == 0
+    assert notes.tally(jar, name, None).deaths == set() and notes.retries(notes.tally(jar, name, None)) == 0
+    workers.drain(jar)
+    assert completed(jar) == [name] and jars.read(f"{tmp_path}/out") == "1\n2\n"
 
 
 def test_a_job_that_was_told_to_end_and_ended_well_has_done_its_work(jar):
