@@ -10,7 +10,7 @@ import os
 import select
 import signal
 
-from jobjar import fsops, process, resync
+from jobjar import fslook, fsops, process, resync
 from jobjar.streaming import CHUNK, TURN, Tail
 from jobjar.watch import Alarm
 
@@ -115,6 +115,11 @@ def _tell(directory: str, name: str, number: int) -> None:
         os.pwrite(handle, b"%020d %020d\n" % (number, number), 0)
     finally:
         fsops.close(handle)
+
+
+def is_cut_short(directory: str) -> bool:
+    """Whether there is an input in this spool of which not all has been received."""
+    return fslook.is_there(directory, END) and _number(directory, END) is None
 
 
 def start(path: str, lock: int) -> tuple[int, int]:

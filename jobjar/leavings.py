@@ -6,7 +6,7 @@ Whatever may belong to a living process is passed over.
 import os
 from collections.abc import Iterator
 
-from jobjar import census, drafts, fslook, jobname, layout, leftovers, node, registration, spool
+from jobjar import census, drafts, feeding, fslook, jobname, layout, leftovers, node, registration, spool
 from jobjar.findings import PERSON, THREAT, UNTIDY, Finding
 from jobjar.fslook import DIRECTORY, FILE, LINK, Entry
 from jobjar.inventory import Inventory, is_probe
@@ -129,8 +129,9 @@ def _spool(seen: Inventory, me: Identity, path: str, entry: Entry) -> Iterator[F
         yield Finding(PERSON, "spool-of-nobody", path, "a `jobjar run` was killed while it submitted its job, or before"
                       " that: when no job prints into this directory, remove it", (entry.ino,))
     else:
+        rest = f"; if it waits for the rest of its input, `jobjar cancel {job}`" if feeding.is_cut_short(path) else ""
         yield Finding(UNTIDY, "spool", path, f"what job {job} has printed, whose `jobjar run` was killed: when the job"
-                      " has ended, `jobjar check --repair` moves it to logs/", (entry.ino,))
+                      f" has ended, `jobjar check --repair` moves it to logs/{rest}", (entry.ino,))
 
 
 def _aside(seen: Inventory, me: Identity, path: str, entry: Entry) -> Iterator[Finding]:

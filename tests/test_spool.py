@@ -73,6 +73,22 @@ def test_while_its_job_may_print_the_spool_stays(jar):
     assert id in left and os.path.exists(path + "/out")
 
 
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_who_waits_for_the_input_of_a_killed_client_is_told_of(jar, has_ended):
+    mine = Spool(jar, GONE)
+    mine.note("the-job")
+    inner, outer = os.pipe()
+    intake, alarm = mine.fill(inner), watch.Alarm()
+    os.write(outer, b"some")
+    assert intake.receive(alarm, True) == 4
+    os.close(outer)
+    if has_ended:
+        assert intake.receive(alarm, True) == 0 and intake.is_over
+    os.close(inner)
+    finding, = inspection.inspect(jar, ME)
+    assert ("`jobjar cancel the-job`" in finding.says) == (not has_ended)
+
+
 def test_the_spool_of_a_job_that_was_cleaned_away_goes_too(jar):
     path = forgotten(jar, GONE, "20260101-000000-me-000000001")
     assert mend(jar) == [] and not os.path.exists(path)
