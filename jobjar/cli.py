@@ -173,9 +173,6 @@ def _settings(program: str, command: object, options: Options) -> object:
     if not getattr(command, "NEEDS_SETTINGS", True):
         return None
     from jobjar import config
-    if options.home == "":
-        # Joined to the working directory it would be that directory, and become a jar.
-        raise UsageError("--home is empty: name the jar's directory, or leave the option out if JJ_HOME is to count")
     given = {"JJ_HOME": os.path.join(os.getcwd(), options.home)} if options.home is not None else {}
     return config.read(given, strict=getattr(command, "STRICT", True), warn=lambda text: _say(program, text))
 

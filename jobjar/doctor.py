@@ -131,10 +131,10 @@ def _workers(jar: Jar, settings: Settings, me: Identity) -> Iterator[Verdict]:
     else:
         yield Verdict(WARNING, "workers", "no worker is there, so nothing is run", "`start_worker` starts one")
     for worker in seen:
-        yield from _worker(jar, worker)
+        yield from _worker(jar, worker, me)
 
 
-def _worker(jar: Jar, worker: Worker) -> Iterator[Verdict]:
+def _worker(jar: Jar, worker: Worker, me: Identity) -> Iterator[Verdict]:
     if worker.state in (staff.STRANDED, staff.FENCED):
         yield Verdict(WRONG, "workers", f"{worker.name} is {worker.state}, with {len(worker.jobs)} jobs",
                       f"`recover_stranded` on {worker.node} brings back what it has")
@@ -145,6 +145,10 @@ def _worker(jar: Jar, worker: Worker) -> Iterator[Verdict]:
         yield Verdict(WARNING, "workers", f"{worker.name} claims nothing ({worker.reason})",
                       "mend that; one that paused itself goes on after `unpause_worker`")
     record = registration.read(jar, worker.name)
+    if worker.state in staff.LIVE and record and worker.node == me.node \
+            and "" not in (there := {record.identity.machine, me.machine}) and len(there) > 1:
+        yield Verdict(WRONG, "node", f"{worker.name} is on another computer that is called {me.node} as this one is",
+                      "set JJ_NODE to a name of its own on one of them")
     version = record.extra.get("version") if record else None
     if worker.state in staff.LIVE and version != jobjar.__version__:
         yield Verdict(WARNING, "workers", f"{worker.name} is of version {version}, not {jobjar.__version__}", _RENEW)

@@ -81,7 +81,10 @@ def _number(value: float | None, as_number: str, blank: str) -> str:
 
 def columns(words: str) -> list[str]:
     """The fields in "jobid,state,end"; UsageError when one of them is none."""
-    return [check(word) for word in words.replace(",", " ").split()]
+    found = [check(word) for word in words.replace(",", " ").split()]
+    if not found:
+        raise UsageError(f"{words!r} names no field: there are {', '.join(FIELDS)}")
+    return found
 
 
 def check(field: str) -> str:

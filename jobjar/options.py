@@ -46,6 +46,9 @@ class Argument:
 
     def value(self, text: str) -> object:
         """The value that `text` stands for; UsageError says what is wrong with it."""
+        if self.is_option and not text:
+            # A variable that is not set in a script must not look like an option that was left out.
+            raise UsageError(f"{self.names[-1]} is empty: give it a value, or leave it out")
         if self.choices and text not in self.choices:
             raise UsageError(f"{self.label()}: {text!r} is none of {', '.join(self.choices)}")
         try:

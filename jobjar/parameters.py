@@ -28,6 +28,15 @@ def line(text: str) -> str:
     return text
 
 
+def names(text: str) -> list[str]:
+    """Names with commas between them."""
+    found = text.split(",")
+    if not all(found):
+        raise UsageError(f"{text!r} names nothing in one place: write names with commas between them, or leave the"
+                         " option out")
+    return found
+
+
 def count(text: str) -> int:
     """A whole number."""
     return quantities.parse_count(text)

@@ -47,7 +47,7 @@ def take(options: Options, word: str, words: list[str]) -> None:
 def doubt(category: str) -> str | None:
     """What a person who has written this behind -c may have meant instead; None if that is a category to all."""
     return f"{category} is the job's category: for {category} processors write --cpus={category}" \
-        if category.isdigit() else None
+        if category.isascii() and category.isdigit() else None
 
 
 def _values(word: str) -> int:

@@ -75,7 +75,7 @@ def test_an_empty_home_is_refused_and_the_working_directory_is_no_jar(tmp_path, 
     for program in ("submit_job", "system_status", "unique_job_name"):
         assert cli.main(program, ["--home", ""]) == 2
         out, err = capsys.readouterr()
-        assert out == "" and err.startswith(f"{program}: --home is empty: name the jar's directory")
+        assert out == "" and err.startswith(f"{program}: --home is empty: give it a value")
     assert os.listdir(tmp_path) == []
 
 

@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 from support import jars, processes, programs, workers
+from test_census import beat, register
 
-from jobjar import cron, doctor, node, nodelock, registration
+from jobjar import cron, doctor, mounts, node, nodelock, registration
 
 BOTH = "* * * * * /opt/jobjar/bin/check_workers\n*/5 * * * * jobjar recover-stranded\n"
 
@@ -121,6 +122,36 @@ def test_a_dead_workers_jobs_are_wrong_and_recover_stranded_is_advised(jar):
                json.dumps({**dead._asdict(), "nonce": node.nonce(dead), "uid": os.geteuid()}))
     found = [one for one in examine(jar)["workers"] if one[0] == doctor.WRONG]
     assert any(node.owner(dead) in says and "recover_stranded" in remedy for _, says, remedy in found)
+
+
+def test_another_computer_of_the_same_name_is_wrong(jar):
+    me = node.myself("rain")
+    for name, machine in (("rain.6", me.machine), ("snow.7", "0" * 32), ("rain.8", "")):
+        register(jar, name, machine=machine, pidns=1)
+        beat(jar, name, 0)
+    assert [one[0] for one in examine(jar)["node"]] == [doctor.OK]
+    register(jar, "rain.9", machine="0" * 32, boot="1" * 8 + me.boot[8:])
+    beat(jar, "rain.9", 0)
+    verdict, says, remedy = worst(jar, "node")
+    assert verdict == doctor.WRONG and "rain.9 is on another computer" in says and "JJ_NODE" in remedy
+
+
+def test_a_worker_that_nobody_has_heard_of_lately_is_a_warning(jar):
+    register(jar, "snow.7")
+    beat(jar, "snow.7", 1000)
+    (found,) = [one for one in examine(jar)["workers"] if "snow.7" in one[1]]
+    assert found == (doctor.WARNING, "snow.7 cannot be judged from here and was not heard of lately",
+                     "`jobjar doctor` on snow says more")
+
+
+@pytest.mark.parametrize("found, verdict, word", [
+    (None, doctor.WARNING, "check --filesystem"),
+    (mounts.Mount("/jar", "ext4", "/dev/x", {"rw": "", "noexec": ""}), doctor.WRONG, "mount it with exec"),
+    (mounts.Mount("/jar", "fuse.s3fs", "bucket", {"rw": ""}), doctor.WRONG, "")])
+def test_what_the_jar_lies_on_is_judged(jar, monkeypatch, found, verdict, word):
+    monkeypatch.setattr(mounts, "of", lambda directory: found)
+    told = worst(jar, "mount")
+    assert told[0] == verdict and word in told[2]
 
 
 def test_a_worker_of_another_version_is_to_be_renewed(jar):

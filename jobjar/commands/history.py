@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Iterable
 
-from jobjar import accounting, accounts, formats, history, layout, moments, quantities, resubmission, selection, text
+from jobjar import accounting, accounts, formats, history, layout, moments, parameters, quantities
+from jobjar import resubmission, selection, text
 from jobjar.accounting import FIELDS, Record
 from jobjar.config import Settings
 from jobjar.errors import UsageError
@@ -27,11 +28,11 @@ NEWEST = 10
 
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
-    parser.add_argument("--user", metavar="USER,…", type=_words, help="jobs of these users")
+    parser.add_argument("--user", metavar="USER,…", type=parameters.names, help="jobs of these users")
     parser.add_argument("--state", metavar="STATE,…", type=accounting.end_states,
                         help="jobs that ended so: FAILED, or TIMEOUT,CANCELLED")
-    parser.add_argument("--category", metavar="CATEGORY,…", type=_words, help="jobs of these categories; - for none")
-    parser.add_argument("--node", metavar="NODE,…", type=_words, help="jobs that ran on these nodes")
+    parser.add_argument("--category", metavar="CATEGORY,…", type=parameters.names, help="jobs of these categories; - for none")
+    parser.add_argument("--node", metavar="NODE,…", type=parameters.names, help="jobs that ran on these nodes")
     parser.add_argument("--grep", metavar="RE", type=_expression, help="jobs with this regular expression in their name"
                                                                        " or command")
     parser.add_argument("--since", metavar="TIME", help="jobs that ended then or later: 2026-12-24T18:00, 18:00, today,"
@@ -116,10 +117,6 @@ def _pieces(options: "Options", jar: layout.Jar, found: list[Record]) -> Iterabl
     if options.format:
         return accounts.lines(jar, found, options.format)
     return [accounts.table(jar, found, options.columns or accounts.COLUMNS)]
-
-
-def _words(typed: str) -> list[str]:
-    return typed.split(",")
 
 
 def _expression(words: str) -> re.Pattern:

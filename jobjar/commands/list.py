@@ -6,7 +6,7 @@ It changes nothing in the jar.
 import sys
 import time
 
-from jobjar import columns, layout, listing, moments, node, quantities, selection, text
+from jobjar import columns, layout, listing, moments, node, parameters, quantities, selection, text
 from jobjar.config import Settings
 
 # For annotations alone; type checkers take it for true.
@@ -64,7 +64,7 @@ def run(options: "Options", settings: Settings) -> int:
 
 
 def _words(words: str) -> frozenset[str]:
-    return frozenset(words.split(","))
+    return frozenset(parameters.names(words))
 
 
 def _wanted(options: "Options", jar: layout.Jar) -> listing.Wanted:

@@ -32,7 +32,7 @@ def add_options(parser: "Parser") -> None:
 def run(options: "Options", settings: Settings) -> int:
     """Print a line per job that was moved; the exit status is 0 when nothing is left stranded, else 1, or 75."""
     jar = layout.open_jar(settings.home, settings.worker_home)
-    if bool(options.node) != options.dead:
+    if (options.node is not None) != options.dead:
         raise UsageError("--node NODE and --dead go together: only a person can say that another node is down")
     report = _vouched(jar, settings, options) if options.dead else \
         supervision.recover(jar, settings, options.kill_orphans)

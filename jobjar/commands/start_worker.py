@@ -25,7 +25,8 @@ def add_options(parser: "Parser") -> None:
     parser.add_argument("categories", nargs="*", metavar="CATEGORY",
                         help="the categories to read, in this order, before uncategorized jobs (default JJ_CATEGORIES)")
     parser.add_argument("--foreground", action="store_true", help="stay in the foreground until the worker ends")
-    parser.add_argument("--idle-exit", metavar="SECONDS", help="end after so long without a job (default: never)")
+    parser.add_argument("--idle-exit", metavar="SECONDS", type=parse_duration,
+                        help="end after so long without a job (default: never)")
 
 
 def run(options: "Options", settings: Settings) -> int:
@@ -38,7 +39,7 @@ def run(options: "Options", settings: Settings) -> int:
     if why:
         print(f"{why}, so the new one ends at once", file=sys.stderr)
     categories = tuple(jobname.check_category(c) for c in options.categories)
-    terms = starting.Terms(categories, parse_duration(options.idle_exit) if options.idle_exit else None)
+    terms = starting.Terms(categories, options.idle_exit)
     if options.foreground:
         return starting.foreground(jar, settings, terms)
     print(starting.start(jar, settings, terms))

@@ -43,8 +43,8 @@ def run(options: "Options", settings: "Settings") -> int:
     request = _request(jar, options, settings.node)
     print(_submit_array(jar, request, settings) if request.is_array else
           jobname.split(submission.submit(jar, request).name)[0])
-    if options.category is not None and options.category.isdigit():
-        print(f"submit_job: {_others().doubt(options.category)}", file=sys.stderr)
+    if options.category is not None and options.category.isdigit() and (said := _others().doubt(options.category)):
+        print(f"submit_job: {said}", file=sys.stderr)
     if options.command:
         _warn_of_relative_path(options.command, getattr(options, "asked", {}))
     return 0
