@@ -31,7 +31,8 @@ def add_options(parser: "Parser") -> None:
     parser.add_argument("--user", metavar="USER,…", type=parameters.names, help="jobs of these users")
     parser.add_argument("--state", metavar="STATE,…", type=accounting.end_states,
                         help="jobs that ended so: FAILED, or TIMEOUT,CANCELLED")
-    parser.add_argument("--category", metavar="CATEGORY,…", type=parameters.names, help="jobs of these categories; - for none")
+    parser.add_argument("--category", metavar="CATEGORY,…", type=parameters.names,
+                        help="jobs of these categories; - for none")
     parser.add_argument("--node", metavar="NODE,…", type=parameters.names, help="jobs that ran on these nodes")
     parser.add_argument("--grep", metavar="RE", type=_expression, help="jobs with this regular expression in their name"
                                                                        " or command")

@@ -90,7 +90,7 @@ def test_words_are_joined_by_single_spaces_and_options_end_at_the_first_word(jar
     (["-c", "c" * 300, "ls"], "category"), (["-c", "", "ls"], "category"), (["-i", "a/b", "ls"], "identifier"),
     (["-i", "..", "ls"], "identifier"), (["-i", "a\x1b", "ls"], "identifier"), (["-i", "i" * 300, "ls"], "identifier"),
     (["-f", "/nowhere/x"], "/nowhere/x does not exist"), (["-f", "/"], "/ is a directory"),
-    (["-f", "/dev/null"], "/dev/null is not a regular file"), (["-f", ""], "cannot be the name"),
+    (["-f", "/dev/null"], "/dev/null is not a regular file"), (["-f", ""], "--file is empty"),
     (["-f", "x", "ls"], "cannot both"), (["-z", "ls"], "no option -z")])
 def test_bad_input_is_one_sentence_exit_2_and_nothing_submitted(jar, submit, words, said):
     status, out, err = submit(*words)
