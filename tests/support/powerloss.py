@@ -68,7 +68,7 @@ class Recorder:
 
     def record(self, act: Callable[[], object]) -> None:
         """Do `act()` and write down all of its changes."""
-        recorder, was_syncing = self, fsops.sync_file_system
+        recorder = self
 
         class Injector(faults._Injector):
             def hook(self, event: str, arguments: tuple) -> None:
@@ -82,14 +82,15 @@ class Recorder:
                 recorder.wrote(handle, bytes(data))
                 return os.write(handle, data)
 
+            def _sync_all(self, path: str) -> None:
+                recorder.steps.append(Step("sync", None, None))
+
         injector = Injector(None, [self.top])
-        fsops.sync_file_system = lambda path: self.steps.append(Step("sync", None, None))
         injector.begin()
         try:
             act()
         finally:
             injector.end()
-            fsops.sync_file_system = was_syncing
 
     def note(self, *fact: object) -> None:
         """Something has become true that the states of later moments are to be judged by."""
