@@ -179,7 +179,7 @@ def _present(jar: Jar) -> set[str] | None:
     if any(look.troubles for look, _ in looks):
         return None
     # A job that was put back under another name keeps what it had under its own.
-    return {name for one in found for name in (jobname.split(one)[0], selection.stem(one))}
+    return {name for one in found for name in (jobname.split(one)[0], jobname.stem(one))}
 
 
 def _age(path: str, now: float) -> float:
