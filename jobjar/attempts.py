@@ -124,11 +124,15 @@ class Attempts:
         self.attempt.vetted = vetted
 
     def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool],
-                cancelled: Callable[[], str | None] = lambda: None) -> Outcome:
+                cancelled: Callable[[], str | None] = lambda: None,
+                is_to_leave: Callable[[], bool] = lambda: False) -> Outcome:
         """Run the job that was claimed last and see it out of claims/; returns how that came out.
 
-        `tick`, `quit` and `cancelled` as in `Runner.run`.
+        `tick`, `quit` and `cancelled` as in `Runner.run`; `is_to_leave()`: whether somebody wants this worker to leave.
         """
+        def in_haste() -> bool:
+            tick(0.0)
+            return cancelled() is not None or is_to_leave()
         place = Place(CLAIMS, place.category, place.name, self.claims)
         attempt, out = self.attempt, self.departures
         if attempt.has_notes:
@@ -144,7 +148,7 @@ class Attempts:
             why = "its worker was told to end at once, and it is never to be begun twice (--no-requeue)"
             outcome = outcome._replace(kind=runner.ENDED, state="CANCELLED", why=why)
         if outcome.kind == runner.ENDED:
-            out.end(attempt, place, outcome)
+            out.end(attempt, place, outcome, in_haste)
         elif outcome.kind == blame.REFUSED:
             out.refuse(attempt, place, outcome.why)
         elif outcome.kind == runner.QUIT:

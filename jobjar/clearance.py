@@ -9,7 +9,7 @@ from collections import namedtuple
 from collections.abc import Iterator
 
 from jobjar import accounting, archive, claiming, drafts, fslook, fsops, journal, layout, node, notes
-from jobjar import registration, reservation, staging, store
+from jobjar import registration, reservation, settling, staging, store
 from jobjar.accounting import Record
 from jobjar.errors import UsageError
 from jobjar.fslook import DIRECTORY, FILE, Entry
@@ -143,12 +143,13 @@ def sweep_store(jar: Jar, now: float) -> int:
 
 
 def _staged(jar: Jar, path: str) -> set[str] | None:
-    """The contents that a job needs; None when it is not there to be asked."""
+    """The contents that a job needs; None when it cannot be asked: not there, or closed to us."""
+    found, head = claiming.look_into(path)
+    if found is None or found.st_size and not head:
+        return None
     try:
-        request = claiming.request(path)
+        request = settling.claimed(head)
     except UsageError:
         # Such a job is refused.
         return set()
-    if request is None:
-        return None
     return staging.wanted(jar, request["staged"]) if "staged" in request else set()

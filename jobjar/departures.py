@@ -11,7 +11,7 @@ from collections.abc import Callable
 from jobjar import again, directives, fslook, fsops, harvest, jobname, moves, node, notes, reservation, runner
 from jobjar.claiming import REFUSE, Vetted
 from jobjar.directives import BY_KEY, OWN, Request
-from jobjar.errors import Fenced, UsageError
+from jobjar.errors import TROUBLE, Fenced, UsageError
 from jobjar.journal import REFUSE as REFUSED_LINE
 from jobjar.journal import REQUEUE, Journal
 from jobjar.layout import Jar, Place
@@ -44,23 +44,26 @@ class Departures:
         self._claims = jar.claims(self.owner)
         self._users: dict[int, str] = {}
 
-    def end(self, attempt: Attempt, place: Place, outcome: Outcome) -> None:
-        """It has ended: say so, and bring it to completed/, or back to be repeated if it asks for that."""
-        record = self._record(attempt, place, outcome)
+    def end(self, attempt: Attempt, place: Place, outcome: Outcome, in_haste: Callable[[], bool]) -> None:
+        """It has ended: say so, and bring it to completed/, or back to be repeated if it asks for that.
+
+        `in_haste()`: whether somebody waits for this job or its worker to be gone, so that what it has made, if there
+        is no room for it, is left where it is.
+        """
+        record = self._record(attempt, place, outcome, in_haste)
         repeated = self._again(attempt, place, record)
         if repeated:
             self._repeat(attempt, place, record, repeated)
         else:
             self._complete(attempt, place, record)
 
-    def _record(self, attempt: Attempt, place: Place, outcome: Outcome) -> dict[str, object]:
+    def _record(self, attempt: Attempt, place: Place, outcome: Outcome,
+                in_haste: Callable[[], bool]) -> dict[str, object]:
         """What the journal's line says of an attempt that has run to its end."""
         record = {**runner.usage_record(outcome), "node": self.me.node, "tries": attempt.tries}
         if "stage_out" in attempt.vetted.request:
             self._require_own(place)
-            base = jobname.split(place.name)[0]
-            record |= self.insist(lambda: harvest.record(self.jar, self.me, attempt.vetted.request, self.runner.scratch,
-                                                         base, record["state"]))
+            self._harvest(attempt.vetted.request, jobname.split(place.name)[0], record, in_haste)
         found = self.insist(lambda: _status(self.jar.path(place)))
         submitted = jobname.submitted(place.name)
         if found:
@@ -74,6 +77,26 @@ class Departures:
         if attempt.vetted.request:
             record["req"] = _asked(attempt.vetted.request)
         return record | attempt.vetted.commanded
+
+    def _harvest(self, request: Request, base: str, record: dict[str, object], in_haste: Callable[[], bool]) -> None:
+        """Carry what it was asked to make to staged/, and say so in `record`; a job that lacks some of it has FAILED.
+
+        What could not be carried is kept where it is.
+        """
+        try:
+            found = self.insist(lambda: harvest.carry_out(self.jar, self.me, request, self.runner.scratch, base),
+                                lambda error: getattr(error, "errno", None) not in TROUBLE or in_haste())
+        except (OSError, UsageError) as error:
+            found = harvest.Harvest(None, [], [str(error)])
+        if found.staged:
+            record["staged"] = found.staged
+        # A job that has ended badly need not have made all; what it has made is kept all the same.
+        kept = self.insist(self.runner.keep_scratch) if found.left and "chdir" not in request else None
+        why = harvest.why(found, kept)
+        if why and (found.left or record["state"] == "COMPLETED"):
+            record["state"] = "FAILED" if record["state"] == "COMPLETED" else record["state"]
+            record["why"] = "; ".join(filter(None, (record.get("why"), why)))
+            self.log.say(f"{base}: {why}")
 
     def _complete(self, attempt: Attempt, place: Place, record: dict[str, object]) -> None:
         attempt.has_failed = record["state"] != "COMPLETED"
@@ -158,8 +181,12 @@ class Departures:
                 self._users[uid] = str(uid)
         return self._users[uid]
 
-    def insist(self, step: Callable[[], object]) -> object:
-        """Repeat a step that may be repeated until it succeeds: a full disk must not make a job run again."""
+    def insist(self, step: Callable[[], object],
+               is_vain: Callable[[Exception], bool] = lambda error: False) -> object:
+        """Repeat a step that may be repeated until it succeeds: a full disk must not make a job run again.
+
+        An error of which `is_vain` says so is raised.
+        """
         delay, told = 1.0, ""
         while True:
             try:
@@ -172,6 +199,8 @@ class Departures:
                 if isinstance(error, FileNotFoundError) and self._is_fenced():
                     # No repetition mends that: the whole jar may have been removed.
                     raise Fenced(f"{self._claims} is gone: this worker has been declared dead") from None
+                if is_vain(error):
+                    raise
                 if str(error) != told:
                     told = str(error)
                     self.log.say(f"blocked: {told}")

@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 
-from jobjar import fslook
+from jobjar import fslook, node
 from jobjar.errors import REFUSALS, Fenced, UsageError
 from jobjar.fstree import remove_tree as remove_tree
 
@@ -203,11 +203,11 @@ def create_own(path: str, data: bytes, mode: int) -> None:
 def publish(path: str, data: bytes, mode: int = 0o644) -> None:
     """Make or replace the small file `path` whole: written beside it, synced, renamed, the directory synced."""
     directory, name = os.path.split(path)
-    # Another node may have a process of this number.
-    draft = os.path.join(directory, f".{name}.{os.uname().nodename}.{os.getpid()}")
+    # Another node or container may have a process of this number, and even this node's name.
+    draft = os.path.join(directory, f".{name}.{node.nonce(node.myself(''))}")
     create_own(draft, data, mode)
-    # Nobody else knows the draft's name, so when it is gone it has been moved.
-    move(draft, path)
+    if not move(draft, path):
+        raise FileNotFoundError(errno.ENOENT, "somebody has taken away what was about to get its name", draft)
     sync_directory(directory)
 
 

@@ -58,8 +58,8 @@ def resolved(wishes: Request, node: str) -> Request:
 
 
 def with_files(jar: Jar, wishes: Request) -> Request:
-    """The request after the files that it names are in store/; nothing is done when it names none."""
-    if "snapshot" not in wishes and "stage_in" not in wishes:
+    """The request after the files that it needs are in store/; UsageError for files that it cannot get or bring."""
+    if not any(key in wishes for key in ("snapshot", "stage_in", "stage_out")):
         return wishes
     from jobjar import staging
     return staging.prepare(jar, wishes, wishes["submit_dir"])

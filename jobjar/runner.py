@@ -195,6 +195,14 @@ class Runner:
             # NFS: a file still open somewhere turns into .nfs…, which keeps its directory; a mount does likewise.
             self._set_aside(self.scratch, "could not be removed whole")
 
+    def keep_scratch(self) -> str:
+        """Set the scratch directory aside with all that is in it, for a person; its path."""
+        aside = f"{self.scratch}.left-{time.monotonic_ns()}"
+        os.chdir("/")
+        fsops.rename(self.scratch, aside)
+        self._has_scratch = False
+        return aside
+
     def leave_scratch(self) -> None:
         """Remove the scratch directory if there is one: an idle worker keeps none."""
         if self._has_scratch:

@@ -28,6 +28,10 @@ class Signs:
         """Take note of directories in which something has happened."""
         self.is_told |= not changed.isdisjoint(self._directories)
 
+    def say_leave(self) -> bool:
+        """Whether a worker that reads these markers is to leave."""
+        return self.markers.stop or self.markers.renew or self.markers.drain is not None
+
     def are_due(self, interval: float) -> bool:
         """Whether to look again: something has been heard of, or the last look was `interval` seconds ago."""
         return self.is_told or time.monotonic() - self._looked_at >= interval

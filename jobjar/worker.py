@@ -199,7 +199,8 @@ class Worker:
 
     def _perform(self, place: Place) -> None:
         began = time.monotonic()
-        outcome = self.attempts.perform(place, self._tick, lambda: self.bell.requests_to_end > 1, self.desk.cancelled)
+        outcome = self.attempts.perform(place, self._tick, lambda: self.bell.requests_to_end > 1, self.desk.cancelled,
+                                        lambda: self.bell.requests_to_end > 0 or self.signs.say_leave())
         self.attempts.departures.insist(self.desk.end)
         self._end_task(place.name, self.attempts.attempt)
         if time.monotonic() - began >= LONG_JOB:

@@ -390,11 +390,11 @@ def test_nothing_is_taken_from_the_store_while_a_job_cannot_be_asked(jar):
     os.utime(store.path_of(jar, digest), (time.time() - OLD,) * 2)
     os.remove(path)
     jars.put(jar, Place("held", None, "closed"))
-    was, clearance.claiming.request = clearance.claiming.request, lambda path: None
+    was, clearance.claiming.look_into = clearance.claiming.look_into, lambda path: (None, b"")
     try:
         assert clearance.sweep_store(jar, time.time()) == 0
     finally:
-        clearance.claiming.request = was
+        clearance.claiming.look_into = was
 
 
 def test_a_jar_of_an_earlier_version_gets_its_archive_when_it_is_first_needed(jar):

@@ -5,7 +5,7 @@ import os
 import pytest
 from support import jars
 
-from jobjar import harvest, node, staging, store
+from jobjar import fetching, harvest, node, staging, store
 from jobjar.errors import JobJarError, UsageError
 
 ME = node.myself("rain")
@@ -119,7 +119,7 @@ def test_outputs_are_carried_out_by_name_pattern_and_directory(jar, scratch):
     (scratch / "deep" / "er").mkdir(parents=True)
     for name in ("one.png", "two.png", "plain", "deep/er/x", "deep/y"):
         (scratch / name).write_text(name)
-    name, missing = harvest.carry_out(jar, ME, {"stage_out": ["*.png", "deep", "absent"]}, str(scratch), "job")
+    name, missing = harvest.carry_out(jar, ME, {"stage_out": ["*.png", "deep", "absent"]}, str(scratch), "job")[:2]
     assert (name, missing) == ("job", ["absent"])
     found = {os.path.relpath(os.path.join(path, name), os.path.join(jar.staged, "job"))
              for path, _, names in os.walk(os.path.join(jar.staged, "job")) for name in names}
@@ -131,12 +131,13 @@ def test_a_second_run_does_not_overwrite_what_the_first_has_made(jar, scratch):
     for text in ("first", "second"):
         (scratch / "out").write_text(text)
         harvest.carry_out(jar, ME, {"stage_out": ["out"]}, str(scratch), "job")
+        os.unlink(scratch / "out")
     assert jars.read(os.path.join(jar.staged, "job", "out")) == "first"
     assert jars.read(os.path.join(jar.staged, "job~2", "out")) == "second"
 
 
 def test_a_job_that_made_nothing_leaves_nothing(jar, scratch):
-    assert harvest.carry_out(jar, ME, {"stage_out": ["out"]}, str(scratch), "job") == (None, ["out"])
+    assert harvest.carry_out(jar, ME, {"stage_out": ["out"]}, str(scratch), "job") == (None, ["out"], [])
     assert not os.path.exists(jar.staged)
 
 
@@ -150,25 +151,98 @@ def test_what_is_fetched_overwrites_only_what_the_job_had_got(jar, here, scratch
     request = travel(jar, {"stage_in": ["a.txt"]}, here, scratch)
     staged = carried(jar, scratch, **{"a.txt": "worked upon", "mine": "made"})
     (here / "mine").write_text("a file of somebody's")
-    written = harvest.fetch(jar, staged, str(here), staging.given(jar, request))
+    written = fetching.bring(jar, staged, str(here), staging.given(jar, request))
     assert written == ["a.txt", "mine.job"]
     assert jars.read(str(here / "a.txt")) == "worked upon"
     assert jars.read(str(here / "mine")) == "a file of somebody's" and jars.read(str(here / "mine.job")) == "made"
-    assert harvest.fetch(jar, staged, str(here), staging.given(jar, request)) == []
+    assert fetching.bring(jar, staged, str(here), staging.given(jar, request)) == []
 
 
 def test_an_input_that_was_changed_meanwhile_is_not_overwritten(jar, here, scratch):
     request = travel(jar, {"stage_in": ["a.txt"]}, here, scratch)
     staged = carried(jar, scratch, **{"a.txt": "worked upon"})
     (here / "a.txt").write_text("edited by a person")
-    assert harvest.fetch(jar, staged, str(here), staging.given(jar, request)) == ["a.txt.job"]
+    assert fetching.bring(jar, staged, str(here), staging.given(jar, request)) == ["a.txt.job"]
     assert jars.read(str(here / "a.txt")) == "edited by a person"
+
+
+def meddling(monkeypatch, act):
+    """Let `act` happen while what is fetched is copied."""
+    carry = harvest.carry
+
+    def carry_and_meddle(source, target, *more):
+        carry(source, target, *more)
+        act()
+    monkeypatch.setattr(harvest, "carry", carry_and_meddle)
+
+
+@pytest.mark.parametrize("is_saved_aside", [False, True])
+def test_an_input_that_its_owner_saves_while_the_new_one_is_copied_is_not_overwritten(jar, here, scratch, monkeypatch,
+                                                                                      is_saved_aside):
+    request = travel(jar, {"stage_in": ["a.txt"]}, here, scratch)
+    staged = carried(jar, scratch, **{"a.txt": "worked upon"})
+
+    def save():
+        (here / "draft").write_text("an hour of work")
+        if is_saved_aside:
+            os.rename(here / "draft", here / "a.txt")
+        else:
+            (here / "a.txt").write_text("an hour of work")
+            os.unlink(here / "draft")
+        monkeypatch.undo()
+    meddling(monkeypatch, save)
+    assert fetching.bring(jar, staged, str(here), staging.given(jar, request)) == ["a.txt.job"]
+    assert jars.read(str(here / "a.txt")) == "an hour of work" and jars.read(str(here / "a.txt.job")) == "worked upon"
+    assert not [name for name in os.listdir(here) if name.startswith(".")]
+
+
+def test_a_file_that_comes_while_the_new_one_is_copied_is_not_overwritten(jar, here, scratch, monkeypatch):
+    staged = carried(jar, scratch, out="made")
+    meddling(monkeypatch, lambda: (here / "out").write_text("his"))
+    assert fetching.bring(jar, staged, str(here), {}) == ["out.job"]
+    assert jars.read(str(here / "out")) == "his" and jars.read(str(here / "out.job")) == "made"
+
+
+def test_links_come_back_as_links_and_replace_nothing(jar, here, scratch):
+    (scratch / "out").mkdir()
+    (scratch / "out" / "latest").symlink_to("gone")
+    (scratch / "out" / "x").write_text("x")
+    staged = harvest.carry_out(jar, ME, {"stage_out": ["out"]}, str(scratch), "job").staged
+    (here / "out").mkdir()
+    (here / "out" / "latest").write_text("his")
+    assert fetching.bring(jar, staged, str(here), {}) == ["out/latest.job", "out/x"]
+    assert jars.read(str(here / "out" / "latest")) == "his" and os.readlink(here / "out" / "latest.job") == "gone"
+    assert fetching.bring(jar, staged, str(here), {}) == []
+
+
+def test_results_are_brought_to_a_file_system_without_links(jar, here, scratch, monkeypatch):
+    def refuse(*names):
+        raise PermissionError(1, "Operation not permitted", *names)
+    staged = carried(jar, scratch, out="made")
+    monkeypatch.setattr(fetching.fsops, "second_name", refuse)
+    assert fetching.bring(jar, staged, str(here), {}) == ["out"] and jars.read(str(here / "out")) == "made"
+
+
+def closed(scandir, name):
+    def refusing(path="."):
+        if os.path.basename(str(path)) == name:
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+    return refusing
+
+
+def test_a_result_that_cannot_be_listed_is_told(jar, here, scratch, monkeypatch):
+    (scratch / "out").mkdir()
+    staged = carried(jar, scratch, **{"out/x": "x"})
+    monkeypatch.setattr(os, "scandir", closed(os.scandir, "out"))
+    with pytest.raises(UsageError, match=r"out cannot be listed \(Permission denied\)"):
+        fetching.bring(jar, staged, str(here), {})
 
 
 def test_fetching_to_a_place_that_is_not_there_says_so(jar, here, scratch):
     staged = carried(jar, scratch, out="x")
     with pytest.raises(UsageError, match="nowhere is not there"):
-        harvest.fetch(jar, staged, str(here / "nowhere"), {})
+        fetching.bring(jar, staged, str(here / "nowhere"), {})
 
 
 def test_what_nobody_needs_is_swept_after_a_day_and_not_before(jar, here):
@@ -192,9 +266,9 @@ def test_a_content_that_is_wanted_again_is_not_swept(jar, here):
 def test_a_file_that_changes_while_it_is_kept_is_refused(jar, here, monkeypatch):
     copy = store._copy
 
-    def changing(file, *arguments):
+    def changing(path, *arguments):
         (here / "a.txt").write_text("other")
-        return copy(file, *arguments)
+        return copy(path, *arguments)
     monkeypatch.setattr(store, "_copy", changing)
     with pytest.raises(JobJarError, match="was changed while it was read"):
         staging.prepare(jar, {"stage_in": ["a.txt"]}, str(here))
