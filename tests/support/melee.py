@@ -106,7 +106,7 @@ class Melee:
     def _submit(self, word: str, is_ours: bool, priority: int) -> None:
         if is_ours:
             place = submission.submit(self.jar, submission.Request(self._body(word), priority))
-            stem = selection.stem(place.name)
+            stem = jobname.stem(place.name)
             self.handles[stem] = job.Job(self.jar, place)
         else:
             stem = f"hand-{word}"
@@ -189,7 +189,7 @@ class Melee:
             pass
         except BaseException:
             wrong = traceback.format_exc()
-        done = {selection.stem(line.split()[0]): line.partition(" ")[2] for line in change.done}
+        done = {jobname.stem(line.split()[0]): line.partition(" ")[2] for line in change.done}
         return Act(verb, stems, value, begin, now(), done, wrong)
 
     def _let_go(self) -> bool:
@@ -213,7 +213,7 @@ class Melee:
         lines = [line for journal in journals for line in journal]
         for stem, word in self.words.items():
             mine = [act for act in acts if stem in act.stems]
-            said = [line for line in lines if selection.stem(line.get("n", "")) == stem]
+            said = [line for line in lines if jobname.stem(line.get("n", "")) == stem]
             wrong += [f"{stem} ({word}): {what}" for what in (
                 *_wrong_runs(self._told(word), runs[stem], said), *_wrong_ends(stem, runs[stem], mine),
                 *_wrong_memory(stem, runs[stem], mine), *self._wrong_file(stem, tree, mine, said))]
@@ -245,7 +245,7 @@ class Melee:
         for path, text in tree.items():
             name = path.rpartition("/")[2]
             if text and "\nword=" in text and not name.startswith("."):
-                found.setdefault(selection.stem(name), []).append(path)
+                found.setdefault(jobname.stem(name), []).append(path)
         return found
 
     def _wrong_places(self, tree: invariants.Tree) -> list[str]:
