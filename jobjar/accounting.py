@@ -24,6 +24,8 @@ Sum = namedtuple("Sum", "jobs failed elapsed totalcpu wait")
 # The states in which a job can end, and Slurm's codes for them.
 STATES = {"COMPLETED": "CD", "FAILED": "F", "CANCELLED": "CA", "TIMEOUT": "TO", "OUT_OF_MEMORY": "OOM",
           "NODE_FAIL": "NF"}
+# The states of jobs that came to failed/ without having been run to an end, by what was noted then; of others FAILED.
+BURIED = {"cancel": "CANCELLED", "give_up": "NODE_FAIL"}
 # A longer command does not stand in the journal: of 100,000 records it is read with each.
 COMMAND_MAX = 1000
 # Stands in the path of what a job of `jobjar run` prints.

@@ -28,7 +28,6 @@ _HEAD = re.compile(rb'\{"e": "(end|requeue|job)", "a": (null|"[^"\\]*"), "c": (n
                    rb' "t": ([0-9.]+)[,}]')
 # A longer command is not shown.
 HEAD = 2**16
-_NEVER_RAN = {"cancel": "CANCELLED"}
 _INTENT = b'{"e": "claim",'
 _OTHER_NAME = b'"as": "'
 _EVENTS = (END, REQUEUE, archive.JOB)
@@ -74,7 +73,8 @@ def without_end(place: Place, seen: os.stat_result, is_bad: bool, said: list[Rec
     """
     lines = [line for line in said if accounting.number(line, "t") is not None and line.get("n") == place.name]
     last = max(lines, key=lambda line: line["t"], default={})
-    state = "COMPLETED" if place.state == states.COMPLETED and not is_bad else _NEVER_RAN.get(last.get("e"), "FAILED")
+    is_good = place.state == states.COMPLETED and not is_bad
+    state = "COMPLETED" if is_good else accounting.BURIED.get(last.get("e"), "FAILED")
     # A rename changes the ctime, and nothing has touched the file since it came here.
     record = {"e": archive.JOB, "a": None, "c": last.get("c"), "n": place.name, "t": round(seen.st_ctime, 3),
               "state": state, "user": notes.login(seen.st_uid), "ino": seen.st_ino}

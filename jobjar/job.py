@@ -10,15 +10,15 @@ import stat
 import time
 from collections.abc import Iterable
 
-from jobjar import census, directives, ends, fslook, glance, jobname, notes, states
+from jobjar import accounting, census, directives, ends, fslook, glance, jobname, notes, states
 from jobjar.errors import NoSuchJob, UsageError
 from jobjar.handles import Handle
 from jobjar.layout import Jar, Place
 
 PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"
-TIMEOUT, OUT_OF_MEMORY = "TIMEOUT", "OUT_OF_MEMORY"
-# How a job that was run can have ended, other than well.
-BAD = (FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY)
+TIMEOUT, OUT_OF_MEMORY, NODE_FAIL = "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL"
+# How a job can have ended, other than well.
+BAD = (FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY, NODE_FAIL)
 
 LOOKS = 3
 # Seconds between two looks of wait(), which grow from the first to the second.
@@ -73,7 +73,8 @@ class Job(Handle):
 
     @property
     def state(self) -> str | None:
-        """PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY; None when nothing in the jar says it.
+        """PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY, NODE_FAIL (its worker
+        died, and it was not to be run again); None when nothing in the jar says it.
 
         COMPLETED: it was run to its end and its exit status was 0. A job whose file is gone is judged by the journals.
         """
@@ -85,7 +86,7 @@ class Job(Handle):
             # Asked after completed/: the other order takes a failed job for a successful one.
             return self._how_bad() if _has_failed(self._jar, place.name) else COMPLETED
         if place.state == states.FAILED:
-            return CANCELLED if notes.burial(self._jar, place.name) == "cancel" else FAILED
+            return accounting.BURIED.get(notes.burial(self._jar, place.name), FAILED)
         return PENDING if place.state in states.QUEUES else RUNNING
 
     def _how_bad(self) -> str:

@@ -3,7 +3,9 @@
 import math
 import os
 import resource
+import signal
 
+from jobjar import parameters, quantities
 from jobjar.directives import Request
 from jobjar.process import GRACE
 
@@ -26,6 +28,17 @@ def of(request: Request, factor: float) -> list[Limit]:
         # so nobody gets this limit who has not asked for it.
         found.append((resource.RLIMIT_AS, request["address_space"], request["address_space"]))
     return found
+
+
+def reached(request: Request, number: int) -> str | None:
+    """Why the kernel has ended a job of this request by the signal of that number, when it was for a limit."""
+    if number == signal.SIGXCPU and "cpu_time" in request:
+        return f"it used more processor time than its --cpu-time of {quantities.format_duration(request['cpu_time'])}" \
+               " allows: give it more"
+    if number == signal.SIGXFSZ and "file_size" in request:
+        return f"it wrote a file longer than its --file-size of {parameters.show_size(request['file_size'])} allows:" \
+               " give it more"
+    return None
 
 
 def impose(limits: list[Limit]) -> None:

@@ -15,7 +15,7 @@ from jobjar import accounting, census, claiming, columns, ends, fslook, jobname,
 from jobjar import states
 from jobjar.columns import Row
 from jobjar.errors import UsageError
-from jobjar.job import BAD, CANCELLED, COMPLETED, FAILED, PENDING, RUNNING
+from jobjar.job import BAD, COMPLETED, FAILED, PENDING, RUNNING
 from jobjar.layout import Jar, Place
 from jobjar.node import Identity
 
@@ -164,7 +164,7 @@ def how(record: dict) -> str:
 def _never_run(jar: Jar, name: str) -> Row:
     lines = [line for line in notes.read(jar, name) if line.get("e") in notes.BURIALS]
     last = max(lines, key=lambda line: accounting.number(line, "t") or 0, default={})
-    return _row(jar, Place(states.FAILED, None, name), CANCELLED if last.get("e") == "cancel" else FAILED,
+    return _row(jar, Place(states.FAILED, None, name), accounting.BURIED.get(last.get("e"), FAILED),
                 end=accounting.number(last, "t"), says=accounting.string(last, "why") or "never run")
 
 

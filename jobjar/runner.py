@@ -11,7 +11,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable
 
-from jobjar import blame, fsops, jobenv, launch, process, resync, spool, staging, terms
+from jobjar import blame, fsops, jobenv, launch, limits, process, resync, spool, staging, terms
 from jobjar.capture import Capture
 from jobjar.directives import Request
 from jobjar.ending import QUIT, Ending
@@ -98,7 +98,8 @@ class Runner:
         self._caches.forget(request, path, self.scratch)
         if ending.reason in (None, QUIT):
             # A job that was told to end with its worker and still ended well has done its work.
-            kind, state, why = QUIT if status and quit() else ENDED, None, None
+            kind, state = QUIT if status and quit() else ENDED, None
+            why = limits.reached(request, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else None
         else:
             kind, state, why = ENDED, ending.reason, ending.why
         return Outcome(kind, start, status, usage, why, self._capture.dropped, state, ending.peak)
@@ -231,7 +232,7 @@ def usage_record(outcome: Outcome) -> dict[str, object]:
         # A job begins as a copy of its worker, whose own greatest size stays with it: below that it says nothing.
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         record["maxrss"] = max(outcome.peak, usage.ru_maxrss if usage.ru_maxrss > own else 0)
-    if outcome.state:
+    if outcome.why:
         record["why"] = outcome.why
     if outcome.dropped:
         record["log_dropped"] = outcome.dropped

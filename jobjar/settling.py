@@ -51,6 +51,9 @@ def claimed(head: bytes) -> Request:
 
 def _settled(request: Request) -> Request:
     refuse_contradictions(request)
+    if "hold" in request and "submit_dir" not in request:
+        raise Unfit("hold", "is obeyed at the submission: submit it with submit_job -f, or take the line out and move"
+                    " the file into held/")
     for key in _unresolved(request):
         raise Unfit(key, "depends on where, when or by whom the job is submitted: submit it with submit_job -f")
     for key in MANY:

@@ -122,7 +122,7 @@ def test_a_reservation_in_completed_is_no_job(jar, job):
 
 
 @pytest.mark.parametrize("events, state", [(["cancel"], "CANCELLED"), (["refuse"], "FAILED"), (["attempt"], "FAILED"),
-                                           (["cancel", "retry", "give_up"], "FAILED"), ([], "FAILED")])
+                                           (["cancel", "retry", "give_up"], "NODE_FAIL"), ([], "FAILED")])
 def test_a_job_that_never_ran_to_its_end_is_judged_by_its_notes(jar, job, events, state):
     for when, event in enumerate(events):
         notes.add(jar, WORKER, job.name, "C", event, why="so", t=when)

@@ -10,11 +10,12 @@ from jobjar.errors import UsageError
 
 
 @pytest.mark.parametrize("lines, left", [
-    (b"", {}), (b"#JJ --nice=3\n", {"nice": 3}), (b"#JJ -p 5 -c C -i x --hold --nice=3\n", {"nice": 3}),
+    (b"", {}), (b"#JJ --nice=3\n", {"nice": 3}), (b"#JJ -p 5 -c C -i x --nice=3\n", {"nice": 3}),
     (b"#JJ --export=NONE\n", {"env": []}), (b"#JJ --export=A=1,B=\n", {"env": ["A=1", "B="]}),
     (b"#JJ --env=A=0 --export=A=1\n", {"env": ["A=0", "A=1"]}),
     (b"#JJ --chdir=/x --output=y\n", {"chdir": "/x", "output": "y"}), (b"#JJ --output=/y\n", {"output": "/y"}),
     (b"#JJ --begin=1970-01-01T00:00:05Z\n", {"begin": 5.0}),
+    (b"#JJ --hold --submit-dir=/x\n", {"submit_dir": "/x"}),
     (b"#JJ --array=1-3 --submit-dir=/x\n", {"array": "1-3", "submit_dir": "/x"}),
     (b"#JJ --snapshot=. --staged=ab\n", {"snapshot": ".", "staged": "ab"})])
 def test_a_worker_obeys_what_needs_no_submission(lines, left):
@@ -23,7 +24,8 @@ def test_a_worker_obeys_what_needs_no_submission(lines, left):
 
 @pytest.mark.parametrize("option", [
     "export=ALL", "export=A=1,HOME", "chdir=here", "output=here", "error=./here", "begin=now+2h", "begin=18:00",
-    "begin=tomorrow", "array=1-3", "each-line=x", "from-json=x", "snapshot=.", "stage-in=x"])
+    "begin=tomorrow", "array=1-3", "each-line=x", "from-json=x", "snapshot=.", "stage-in=x",
+    "hold"])
 def test_what_only_a_submission_can_work_out_is_refused_with_its_line_and_the_remedy(option):
     name = option.partition("=")[0]
     with pytest.raises(UsageError, match=f"^line 3: --{name} .*submit_job -f"):
@@ -46,7 +48,7 @@ def test_what_cannot_be_together_or_alone_is_refused(text, first, second):
 
 @pytest.mark.parametrize("text", [
     "--retry-delay=1m --retries=2", "--retry-delay=1m --requeue-on=85", "--time=61s --signal=USR1",
-    "--open-mode=append --error=/x", "--hold --begin=2026-12-24", "--no-requeue --begin=2026-12-24"])
+    "--open-mode=append --error=/x", "--no-requeue --begin=2026-12-24"])
 def test_what_belongs_together_is_taken(text):
     settling.claimed(f"#JJ {text}\n".encode())
 

@@ -234,12 +234,14 @@ def test_a_limit_that_holds_for_the_worker_is_never_raised(jar):
 def test_a_job_that_uses_up_its_processor_time_is_ended_by_the_kernel(jar):
     end, _ = run(jar, "--cpu-time=1s", "while :; do :; done", JJ_LIMIT_FACTOR="1")
     assert (end["state"], end["signal"]) == ("FAILED", signal.SIGXCPU)
+    assert end["why"] == "it used more processor time than its --cpu-time of 1s allows: give it more"
     # The kernel counts otherwise for limits than for rusage: 0.8 s have been seen on a crowded machine.
     assert 0.5 < end["utime"] + end["stime"] < 3
 
 
 def test_a_file_that_grows_too_long_ends_its_writer(jar, tmp_path):
     end, _ = run(jar, f"--file-size=64K --chdir={tmp_path}", "exec head -c 1000000 /dev/zero >big")
+    assert end["why"] == "it wrote a file longer than its --file-size of 64K allows: give it more"
     assert end["signal"] == signal.SIGXFSZ and os.path.getsize(tmp_path / "big") == 96 * 1024
 
 
