@@ -117,6 +117,8 @@ OPTIONS: dict[str, Option] = {
 for _name, _option in OPTIONS.items():
     _option.name = _name
 
+# Those whose value is a list, with commas between its items.
+_LISTS = ("array", "export", "stage-in", "stage-out", "requeue-on")
 _SHORT = {option.short: option for option in OPTIONS.values() if option.short}
 BY_KEY = {option.key: option for option in OPTIONS.values()}
 
@@ -253,8 +255,9 @@ def _text(option: Option, value: object) -> str:
         return value
     if isinstance(value, os.PathLike):
         return os.fsdecode(value)
-    if isinstance(value, (list, tuple, range)):
-        return parameters.show_list(value)
+    if isinstance(value, (list, tuple, range)) and option.name in _LISTS \
+            and all(isinstance(one, (str, int, os.PathLike)) for one in value):
+        return parameters.show_list([os.fspath(one) if isinstance(one, os.PathLike) else one for one in value])
     try:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return option.show(value)

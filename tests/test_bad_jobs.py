@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from jobjar import claiming, notes, runner
+from jobjar import claiming, directives, notes, runner
 from support import jars, processes, workers
 
 
@@ -269,3 +269,24 @@ def test_a_shelf_of_bad_files_does_not_keep_an_idle_worker_busy(jar):
         before = w.seconds_used()
         time.sleep(1)
         assert w.seconds_used() - before < 0.25 and w.journal() == []
+
+
+# Lines of which each can be read and yet means nothing without a submission, or without something beside it.
+LONELY = ("#JJ --array=1-3", "#JJ --each-line=x", "#JJ --from-json=x", "#JJ --per-job=2", "#JJ --snapshot=/tmp",
+          "#JJ --stage-in=/etc/passwd", "#JJ --export=ALL", "#JJ --begin=now+1h", "#JJ --chdir=here", "#JJ --output=x",
+          "#JJ --retry-delay=5m", "#JJ --signal=USR1", "#JJ --open-mode=append", "#JJ --max-fails=2",
+          "#JJ --no-requeue --retries=2", "#JJ --nonsense", "#JJ word", "#JJ --mem", "#JJ 'open", "#JJ--mem=1G")
+
+
+def test_every_bad_line_in_a_file_moved_in_by_hand_is_refused_with_its_number_and_the_reason(jar):
+    wrong = [f"#JJ --{option.name}=" + ("yes" if option.is_flag else "") for option in directives.OPTIONS.values()]
+    for number, line in enumerate((*wrong, *LONELY)):
+        workers.place(jar, f"job{number}", "touch $JJ_HOME/ran", header=f"#!/bin/sh\n\n# a comment\n{line}\n")
+    count = len(wrong) + len(LONELY)
+    workers.drain(jar)
+    assert os.listdir(jar.completed) == [] and not os.path.exists(jar.home + "/ran")
+    assert sorted(os.listdir(jar.failed)) == sorted(f"job{number}" for number in range(count))
+    for number, line in enumerate((*wrong, *LONELY)):
+        why, = reasons(jar, f"job{number}")
+        assert why.startswith("its #JJ lines will not do: line 4: ") and "\n" not in why, line
+        assert line.split("=")[0].removeprefix("#JJ ").split()[0] in why or number >= len(wrong), (line, why)

@@ -10,7 +10,7 @@ from support import jars, processes
 from test_orders import leave, markers, register
 
 import jobjar
-from jobjar import jobname, submission
+from jobjar import directives, jobname, submission
 
 COMMAND = "/usr/local/bin/big_computation /data/infile.tmp 104.1 30"
 
@@ -63,6 +63,16 @@ def test_many_jobs_in_the_forms_that_submit_jobs_takes(program, monkeypatch):
                                            "#!/bin/sh -f\nls -a\n"]
     assert jobs[1].name.endswith("-x.2") and jobs[2].category == "LINUX" and bulk == [4]
     assert jobjar.submit_jobs([]) == []
+
+
+@pytest.mark.parametrize("option", [option for option in directives.OPTIONS.values() if option.kind != directives.OWN],
+                         ids=lambda option: option.name)
+def test_a_bad_value_of_each_option_is_refused_and_nothing_is_submitted(jar, option):
+    before = jars.tree(jar)
+    for wrong in ("" if not option.is_flag else "yes", object(), [object()], b"1"):
+        with pytest.raises(jobjar.UsageError, match=f"{option.key}|{option.name}"):
+            jobjar.submit_jobs(["true", {"command": "true", option.key: wrong}])
+        assert jars.tree(jar) == before
 
 
 @pytest.mark.parametrize("wrong", ["", "a\nb", {"file": "/nowhere"}, {"command": "a", "file": "b"}, {},
