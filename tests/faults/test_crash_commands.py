@@ -14,16 +14,18 @@ import time
 from collections import namedtuple
 
 import pytest
-from support import faults, invariants, jars
+from support import faults, invariants, jars, workers
 from support.accounts import end, journal
 from support.faults import AFTER, BEFORE, CUT, LOST, READ, TORN, Fault
 
 from jobjar import cancelling, changing, claiming, clearance, directives, editing, ends, fslook, harvest, inspection
-from jobjar import jobname, layout, node, notes, process, registration, reservation, retrying, staging, states, store
+from jobjar import jobname, layout, mending, node, notes, process, registration, reservation, retrying, spool, staging
+from jobjar import states, store, submission
 from jobjar.findings import INFORMATION
 from jobjar.journal import Journal
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
+from jobjar.spool import Spool
 
 NODE, CATEGORY, WORKER = "here", "C1", "here.77"
 ARRAY = "20261121-101500-me-000001000"
@@ -476,3 +478,42 @@ def torn(jar):
     found = {path: text for path, text in jars.tree(jar).items() if path.count("/") == 2 and path.startswith("store/")}
     return [f"{path} is torn" for path, text in found.items() if not os.path.basename(path).startswith(".")
             and hashlib.sha256(text.encode()).hexdigest() != os.path.basename(path)]
+
+
+# What `jobjar run` prints through.
+
+def submit_as_run(jar):
+    """What its client does up to the submission, and the note of whose spool it is."""
+    mine = Spool(jar, node.myself(NODE)._replace(pid=next(_dead)))
+    text = f"#!/bin/sh\n# job X\n#JJ --output={mine.file('out')} --error={mine.file('err')}\n"
+    mine.note(jobname.split(submission.submit(jar, submission.Request(text.encode())).name)[0])
+
+
+def end_it(jar, *spools):
+    """What has been submitted is run by hand, and prints into its spool."""
+    for path in (path for paths in subjects(jar).values() for path in paths):
+        with open(os.path.join(spools[0], "out"), "a", encoding="utf-8") as out:
+            out.write(PRINTED)
+        os.rename(os.path.join(jar.home, path), os.path.join(jar.completed, os.path.basename(path)))
+
+
+def test_of_a_client_of_run_that_is_killed_nothing_is_lost_and_nothing_left_that_nobody_is_told_of(workplace, points):
+    jar = jars.make(os.path.join(workplace, "run"))
+    trace = faults.count(lambda: submit_as_run(jar), jar.home)
+    for fault in faults.points(trace, BEFORE, AFTER, TORN, LOST):
+        jar = jars.make(os.path.join(workplace, f"run-{next(_numbers)}"))
+        outcome = faults.strike(lambda: submit_as_run(jar), fault, jar.home)
+        wrong = faults.dishonest(fault, outcome) + recover(jar)
+        spools = [os.path.join(jar.limbo, name) for name in fslook.names(jar.limbo) if name.startswith(layout.RUN)]
+        is_known = bool(spools) and spool.job_of(spools[0]) is not None
+        wrong += ["it is said to be another's"] * (is_known and spool.job_of(spools[0]) not in subjects(jar))
+        wrong += ["a job whose spool is gone"] * (bool(subjects(jar)) and not spools)
+        end_it(jar, *spools)
+        mending.mend(jar, workers.settings(jar, JJ_NODE=NODE))
+        kept = [text for path, text in jars.tree(jar).items() if text == PRINTED]
+        wrong += [f"of {subjects(jar)} is kept {kept}"] * (len(kept) != len(subjects(jar)))
+        said = {one.path for one in inspection.inspect(jar, node.myself(NODE)) if one.kind == "spool-of-nobody"}
+        wrong += [f"{spools}, known {is_known}, told {said}"] * (said != (set() if is_known else set(spools)))
+        points.add(faults.struck(fault, outcome), wrong)
+        shutil.rmtree(jar.home)
+    points.verdict()
