@@ -7,10 +7,13 @@ import errno
 import os
 import stat
 
-from jobjar import claiming, directives, ends, fslook, fsops, harvest, staging, store
+from jobjar import claiming, directives, ends, fslook, fsops, harvest, node, staging, store
 from jobjar.directives import Request
 from jobjar.errors import UsageError
 from jobjar.layout import Jar, Place
+
+# In the names of what is on its way to where it was submitted.
+_FETCHED = ".fetched."
 
 
 def fetch(jar: Jar, place: Place, target: str | None = None) -> tuple[str, list[str]]:
@@ -47,6 +50,7 @@ def bring(jar: Jar, staged: str, target: str, before: dict[str, str]) -> list[st
             raise UsageError(f"{directory} is not there: nothing can be brought back from or to it")
     written = []
     for path, directories, names in os.walk(top, onerror=_refuse_closed):
+        _clear(os.path.normpath(os.path.join(target, os.path.relpath(path, top))))
         links = [name for name in directories if os.path.islink(os.path.join(path, name))]
         for name in sorted(names + links):
             inside = os.path.relpath(os.path.join(path, name), top)
@@ -90,7 +94,7 @@ def _replaces(source: str, final: str, before: str | None) -> bool:
     seen = _signature(final)
     if seen and (not seen[0] or before is None or store.digest_of(final) != before):
         return False
-    draft = os.path.join(os.path.dirname(final), f".{os.path.basename(final)[:200]}.{os.urandom(8).hex()}")
+    draft = _draft(final)
     try:
         harvest.carry(source, draft)
         if not seen:
@@ -98,10 +102,26 @@ def _replaces(source: str, final: str, before: str | None) -> bool:
         # RACE: while a large file was copied its owner may have gone on working on his.
         if _signature(final) != seen or store.digest_of(final) != before or _signature(final) != seen:
             return False
-        fsops.rename(draft, final)
-        return True
+        return fsops.move(draft, final)
     finally:
         fsops.remove(draft)
+
+
+def _draft(final: str) -> str:
+    me, (directory, name) = node.myself(os.uname().nodename), os.path.split(final)
+    draft = os.path.join(directory, f".{name[:150]}{_FETCHED}{me.pid}.{node.nonce(me)}")
+    # What has this name is of an earlier try.
+    fsops.remove(draft)
+    return draft
+
+
+def _clear(directory: str) -> None:
+    """Remove what killed processes of this node had begun to bring there."""
+    me = node.myself(os.uname().nodename)
+    for name in fslook.names(directory) if fslook.is_directory(directory) else ():
+        pid, _, nonce = name.rpartition(_FETCHED)[2].partition(".")
+        if name.startswith(".") and _FETCHED in name and node.is_dead_nonce(f"{me.node}.{pid}", nonce, me):
+            fsops.remove(os.path.join(directory, name))
 
 
 def _signature(path: str) -> tuple[int, ...] | None:

@@ -18,9 +18,9 @@ from support import faults, invariants, jars, workers
 from support.accounts import end, journal
 from support.faults import AFTER, BEFORE, CUT, LOST, READ, TORN, Fault
 
-from jobjar import cancelling, changing, claiming, clearance, directives, editing, ends, fslook, harvest, inspection
-from jobjar import jobname, layout, mending, node, notes, process, registration, reservation, retrying, spool, staging
-from jobjar import states, store, submission
+from jobjar import cancelling, changing, claiming, clearance, directives, editing, ends, fetching, fslook, harvest
+from jobjar import inspection, jobname, layout, mending, node, notes, process, registration, reservation, retrying, spool
+from jobjar import staging, states, store, submission
 from jobjar.findings import INFORMATION
 from jobjar.journal import Journal
 from jobjar.layout import Place
@@ -440,6 +440,35 @@ def test_a_worker_killed_while_it_carries_out_what_a_job_has_made_leaves_all_of_
             wrong += harvested(jar, name)
         points.add(faults.struck(fault, outcome), wrong)
         shutil.rmtree(jar.home)
+    points.verdict()
+
+
+def test_a_fetch_that_is_killed_is_completed_by_the_next_which_leaves_nothing_half_made(workplace, points):
+    jar = jars.make(os.path.join(workplace, "fetch"))
+    for name, text in MADE.items():
+        os.makedirs(os.path.dirname(os.path.join(jar.home, "staged/a", name)), exist_ok=True)
+        jars.write(os.path.join(jar.home, "staged/a", name), text)
+
+    def fetch(target):
+        return fetching.bring(jar, "a", target, {"one": hashlib.sha256(b"given\n").hexdigest()})
+
+    def prepare():
+        target = os.path.join(workplace, f"fetched-{next(_numbers)}")
+        os.mkdir(target)
+        # An input, as the job had got it, and what somebody has made meanwhile.
+        jars.write(os.path.join(target, "one"), "given\n")
+        os.mkdir(os.path.join(target, "two"))
+        jars.write(os.path.join(target, "two", "three"), "somebody's\n")
+        return target
+    target = prepare()
+    wanted = {"one": MADE["one"], "two/three": "somebody's\n", "two/three.a": MADE["two/three"]}
+    for fault in faults.points(faults.count(lambda: fetch(target), target), BEFORE, AFTER, TORN, LOST):
+        target = prepare()
+        outcome = faults.run(lambda: fetch(target), fault, target)
+        wrong = faults.dishonest(fault, outcome)
+        fetch(target)
+        points.add(faults.struck(fault, outcome), wrong + [f"there is {jars.tree(target)}"] * (
+            jars.tree(target) != wanted))
     points.verdict()
 
 
