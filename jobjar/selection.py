@@ -17,6 +17,8 @@ from jobjar.states import CLAIMS, COMPLETED, FAILED, HELD, QUEUES, UNCLAIMED, WA
 # In the order of a job's life.
 PLACES = (WAITING, HELD, UNCLAIMED, CLAIMS, COMPLETED, FAILED)
 LAST = "last"
+# What --help says of a word.
+HELP = "an id, a fragment of one, a glob, an array, ID_[1-10], last"
 # So many candidates are named where a word could mean several jobs.
 SHOWN = 10
 # A job that is put back while it is looked for may be missed once.

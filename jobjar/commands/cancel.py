@@ -15,8 +15,7 @@ HELP = "cancel jobs, whether they wait or run"
 
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
-    parser.add_argument("jobs", nargs="+", metavar="JOB",
-                        help="an id, a fragment of one, a glob, an array, ID_[1-10], last")
+    parser.add_argument("jobs", nargs="+", metavar="JOB", help=selection.HELP)
     parser.add_argument("--reason", metavar="TEXT", default="", type=parameters.line,
                         help="shown to whoever wonders why")
 

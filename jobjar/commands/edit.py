@@ -3,7 +3,7 @@
 import os
 import sys
 
-from jobjar import changing, editing, fsops, layout, wishes
+from jobjar import changing, editing, fsops, layout, selection, wishes
 from jobjar.errors import UsageError
 
 # For annotations alone; type checkers take it for true.
@@ -21,8 +21,7 @@ def add_options(parser: "Parser") -> None:
     parser.usage = "[--home DIR] JOB ... (OPTION ... | --editor)"
     parser.others = lambda: wishes
     parser.add_argument("--editor", action="store_true", help="edit the job's text with $VISUAL or $EDITOR")
-    parser.add_argument("jobs", nargs="+", metavar="JOB",
-                        help="an id, a fragment of one, a glob, an array, ID_[1-10], last")
+    parser.add_argument("jobs", nargs="+", metavar="JOB", help=selection.HELP)
     for letter, name in (("-p", "--priority"), ("-c", "--category"), ("-i", "--id")):
         parser.add_argument(letter, name)
 

@@ -18,7 +18,7 @@ HELP = "bring the files that jobs have made (--stage-out) to where they were sub
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
     parser.add_argument("--to", metavar="DIR", help="to this directory, not to that of the submission")
-    parser.add_argument("job", nargs="+", metavar="JOB", help="an id, a piece of one, a pattern, an array, or last")
+    parser.add_argument("job", nargs="+", metavar="JOB", help=selection.HELP)
 
 
 def run(options: "Options", settings: Settings) -> int:

@@ -1,6 +1,6 @@
 """`jobjar first`: put jobs to the head of their categories, the first one named foremost."""
 
-from jobjar import changing, layout
+from jobjar import changing, layout, selection
 
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
@@ -14,8 +14,7 @@ HELP = "put jobs to the head of their categories"
 
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
-    parser.add_argument("jobs", nargs="+", metavar="JOB",
-                        help="an id, a fragment of one, a glob, an array, ID_[1-10], last")
+    parser.add_argument("jobs", nargs="+", metavar="JOB", help=selection.HELP)
 
 
 def run(options: "Options", settings: "Settings") -> int:

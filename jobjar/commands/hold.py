@@ -1,6 +1,6 @@
 """`jobjar hold`: keep jobs from beginning until they are released."""
 
-from jobjar import changing, layout, parameters
+from jobjar import changing, layout, parameters, selection
 
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
@@ -14,8 +14,7 @@ HELP = "keep jobs from beginning until they are released"
 
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
-    parser.add_argument("jobs", nargs="+", metavar="JOB",
-                        help="an id, a fragment of one, a glob, an array, ID_[1-10], last")
+    parser.add_argument("jobs", nargs="+", metavar="JOB", help=selection.HELP)
     parser.add_argument("--reason", metavar="TEXT", default="", type=parameters.line,
                         help="shown to whoever wonders why")
 

@@ -1,6 +1,6 @@
 """`jobjar move`: put jobs that have not begun into another category."""
 
-from jobjar import changing, jobname, layout
+from jobjar import changing, jobname, layout, selection
 from jobjar.errors import UsageError
 
 # For annotations alone; type checkers take it for true.
@@ -18,8 +18,7 @@ def add_options(parser: "Parser") -> None:
     parser.usage = "[--home DIR] JOB ... (--category CATEGORY | --uncategorized)"
     parser.add_argument("-c", "--category", type=jobname.check_category, help="the category")
     parser.add_argument("--uncategorized", action="store_true", help="out of any category")
-    parser.add_argument("jobs", nargs="+", metavar="JOB",
-                        help="an id, a fragment of one, a glob, an array, ID_[1-10], last")
+    parser.add_argument("jobs", nargs="+", metavar="JOB", help=selection.HELP)
 
 
 def run(options: "Options", settings: "Settings") -> int:

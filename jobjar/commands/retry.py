@@ -1,6 +1,6 @@
 """`jobjar retry`: have jobs run again that have ended."""
 
-from jobjar import changing, ends, layout, retrying, states
+from jobjar import changing, ends, layout, retrying, selection, states
 from jobjar.errors import UsageError
 
 # For annotations alone; type checkers take it for true.
@@ -18,8 +18,7 @@ def add_options(parser: "Parser") -> None:
     parser.usage = "[--home DIR] (JOB ... | --failed [--pattern GLOB])"
     parser.add_argument("--failed", action="store_true", help="all that have failed, and were not cancelled")
     parser.add_argument("--pattern", metavar="GLOB", help="of those, the ones whose ids are like this")
-    parser.add_argument("jobs", nargs="*", metavar="JOB",
-                        help="an id, a fragment of one, a glob, an array, ID_[1-10], last")
+    parser.add_argument("jobs", nargs="*", metavar="JOB", help=selection.HELP)
 
 
 def run(options: "Options", settings: "Settings") -> int:
