@@ -9,7 +9,7 @@ import pytest
 from support import documents, processes, programs
 
 import jobjar
-from jobjar import accounting, cli, config, directives, reasons, waits
+from jobjar import accounting, cli, columns, config, directives, reasons, waits
 
 TOP = processes.TOP
 GUIDE = os.path.join(TOP, "docs", "guide.md")
@@ -137,6 +137,10 @@ def test_the_fields_of_a_record_in_the_guide_are_those_of_the_program():
 def test_the_reasons_in_the_guide_are_those_that_a_pending_job_can_have():
     source = read(reasons.__file__) + read(waits.__file__)
     assert {row[0] for row in rows("reason")} == set(re.findall(r'(?:Reason\(|return )"([A-Z]\w+)"', source))
+
+
+def test_the_states_in_the_guide_are_those_of_lists_with_their_letters():
+    assert [row[:2] for row in rows("state")] == [list(pair) for pair in columns.CODES.items()]
 
 
 def test_the_guide_lists_every_command():
