@@ -37,6 +37,7 @@ CONTRADICTIONS = [
     ("--each-line=x --from-json=x", "each-line", "from-json"), ("--no-requeue --retries=2", "no-requeue", "retries"),
     ("--no-requeue --requeue-on=85", "no-requeue", "requeue-on"), ("--retry-delay=1m", "retry-delay", "retries"),
     ("--signal=USR1", "signal", "time"), ("--open-mode=append", "open-mode", "output"),
+    ("--chdir=/x --stage-in=y", "chdir", "stage-in"), ("--chdir=/x --snapshot=y", "chdir", "snapshot"),
     ("--time=1m --signal=USR1", "signal", "time"), ("--time=1m --signal=USR1@61", "signal", "time")]
 
 
