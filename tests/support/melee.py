@@ -183,7 +183,7 @@ class Melee:
     def _act(self, verb: str, stems: list[str], value: int) -> Act:
         change, begin, wrong = changing.Change(self.jar, workers.NODE), now(), ""
         try:
-            _do(self.jar, change, verb, stems, value)
+            do(self.jar, change, verb, stems, value)
         except JobJarError:
             # Of a job that moves all the time it may be said that it is not found.
             pass
@@ -215,8 +215,8 @@ class Melee:
             mine = [act for act in acts if stem in act.stems]
             said = [line for line in lines if jobname.stem(line.get("n", "")) == stem]
             wrong += [f"{stem} ({word}): {what}" for what in (
-                *_wrong_runs(self._told(word), runs[stem], said), *_wrong_ends(stem, runs[stem], mine),
-                *_wrong_memory(stem, runs[stem], mine), *self._wrong_file(stem, tree, mine, said))]
+                *_wrong_runs(self._told(word), runs[stem], said), *wrong_ends(stem, runs[stem], mine),
+                *wrong_memory(stem, runs[stem], mine), *self._wrong_file(stem, tree, mine, said))]
         return wrong
 
     def acts(self) -> Iterator[Act]:
@@ -277,7 +277,7 @@ class Melee:
             yield f"its handle says that it is {self.handles[stem].path}, and it is {path}"
 
 
-def _do(jar: layout.Jar, change: changing.Change, verb: str, stems: list[str], value: int) -> None:
+def do(jar: layout.Jar, change: changing.Change, verb: str, stems: list[str], value: int) -> None:
     """As the command of that name does it."""
     ended = (states.COMPLETED, states.FAILED)
     places = changing.find(jar, stems, ended if verb == "retry" else changing.UNFINISHED)
@@ -319,7 +319,7 @@ def _wrong_runs(told: list[str], runs: list[Run], said: list[dict]) -> Iterator[
             yield f"attempt {run.attempt} was cut short and is {states_of.get(run.attempt)}"
 
 
-def _wrong_ends(stem: str, runs: list[Run], acts: list[Act]) -> Iterator[str]:
+def wrong_ends(stem: str, runs: list[Run], acts: list[Act]) -> Iterator[str]:
     """A job that was said to be cancelled, or held, begins only when somebody has let it since."""
     for verb, frees in FREES.items():
         for act in acts:
@@ -331,7 +331,7 @@ def _wrong_ends(stem: str, runs: list[Run], acts: list[Act]) -> Iterator[str]:
                     yield f"it began at {run.begin}, and {act} was done"
 
 
-def _wrong_memory(stem: str, runs: list[Run], acts: list[Act]) -> Iterator[str]:
+def wrong_memory(stem: str, runs: list[Run], acts: list[Act]) -> Iterator[str]:
     """A run is told what the last change before it has asked for."""
     changes = [act for act in acts if act.verb == "mem"]
     for run in runs:
