@@ -17,8 +17,8 @@ import pytest
 from support import jars, melee, steps
 from support.melee import Act, Run
 
-from jobjar import (cancelling, changing, claiming, cleaning, control, jobname, journal, layout, node, notes, process,
-                    registration, reservation, retrying, runner, selection, states, waiting)
+from jobjar import (cancelling, changing, claiming, cleaning, control, journal, layout, node, notes, process,
+                    registration, reservation, runner, selection, states, waiting)
 from jobjar.attempts import WON, Attempts
 from jobjar.errors import Fenced, JobJarError
 from jobjar.layout import Place
@@ -31,9 +31,10 @@ FIRST_PID = 2**22 + 1
 USAGE = resource.getrusage(resource.RUSAGE_SELF)
 OURS, HAND, ARRAY = "20260101-120000-me-123456789", "hand", "20260101-120000-me-123456700"
 TASKS = [f"{ARRAY}_{index}" for index in (1, 2, 3)]
-VERBS = ("hold", "release", "cancel", "retry", "mem", "priority", "move", "first", "clean")
-# Where a job may lie, and how it is then.
-LIES = (states.UNCLAIMED, states.HELD, states.COMPLETED, "bad", states.FAILED)
+# What people do, and how often.
+VERBS = {"hold": 3, "release": 3, "cancel": 3, "mem": 3, "retry": 2, "priority": 1, "move": 1, "first": 1, "clean": 1}
+# Where a job may lie, and how often; "bad": in completed/, having ended badly.
+LIES = {states.UNCLAIMED: 4, states.HELD: 2, states.COMPLETED: 1, "bad": 1, states.FAILED: 1}
 _numbers = itertools.count()
 
 
@@ -82,7 +83,7 @@ class Scene:
 
     def lay(self, stem):
         is_task, self.codes[stem] = stem in TASKS, self.chance.choice((0, 0, 3))
-        lies = self.chance.choice((states.WAITING, states.WAITING, states.HELD) if is_task else LIES)
+        lies = self.draw({states.WAITING: 2, states.HELD: 1} if is_task else LIES)
         asks = f"#JJ --array=1-3%{CAP} --submit-dir=/ --submit-host=rain\n" if is_task else ""
         asks += "#JJ --retries=1\n" if self.codes[stem] and self.chance.random() < 0.5 else ""
         category = self.chance.choice((None, CATEGORY)) if lies in states.QUEUES and not is_task else None
@@ -93,6 +94,9 @@ class Scene:
             os.symlink(f"../completed/{place.name}", os.path.join(self.jar.failed, place.name))
         if lies == states.FAILED:
             notes.add(self.jar, "rain.1", place.name, None, "cancel", why="before")
+
+    def draw(self, weights):
+        return self.chance.choices([*weights], weights.values())[0]
 
     # Who lives.
 
@@ -109,15 +113,16 @@ class Scene:
             finally:
                 # For those who judge it the process is gone, however it has ended.
                 del self.alive[me.pid]
-        self.steps.add(name, live, self.chance.randrange(2, 90) if may_die else None)
+        self.steps.add(name, live, self.chance.randrange(2, 80) if may_die else None)
+        return me
 
     def cast(self):
         """Draw who acts."""
         for number in range(self.chance.choice((1, 2))):
-            self.add(f"worker{number}", self.work, self.chance.random() < 0.25)
+            self.register(self.add(f"worker{number}", self.work, self.chance.random() < 0.25))
         for number in range(self.chance.choice((2, 3))):
-            verb, value = self.chance.choice(VERBS), self.chance.randrange(100, 999) * 10 + number
-            stems = self.chance.choice(([OURS], [OURS], [HAND], [OURS, HAND], TASKS, TASKS[1:2]))
+            verb, value = self.draw(VERBS), self.chance.randrange(100, 999) * 10 + number
+            stems = self.chance.choice(([OURS], [OURS], [OURS], [HAND], [OURS, HAND], TASKS, TASKS[1:2]))
             self.add(f"person{number}", lambda verb=verb, stems=stems, value=value: self.act(verb, stems, value),
                      self.chance.random() < 0.15)
         if self.chance.random() < 0.5:
@@ -127,10 +132,13 @@ class Scene:
 
     # The workers.
 
+    def register(self, me):
+        about = {"uid": os.geteuid(), "categories": [CATEGORY], "lock": process.lock_path("")}
+        assert registration.write(self.jar, me, about)
+
     def work(self, most=2):
         me, jar = self.me(), self.jar
         name = node.owner(me)
-        registration.write(jar, me, {"uid": os.geteuid(), "categories": [CATEGORY], "lock": "/nonexistent/lock"})
         book, stage = journal.Journal(jar.worker(name)), Stage(self, name)
         attempts = Attempts(jar, me, book, stage, SimpleNamespace(say=lambda _: None), frozenset([os.geteuid()]),
                             self.fail, True)
@@ -239,6 +247,7 @@ class Scene:
             self.see_to_waiting()
             worker = node.myself(NODE)._replace(pid=next(self.pids), start=next(self.pids))
             self.alive[worker.pid], self.identities["MainThread"] = worker.start, worker
+            self.register(worker)
             self.work(9)
             self.identities["MainThread"] = me
             if not [*selection.Listing(self.jar).places(changing.UNFINISHED)]:
@@ -256,8 +265,7 @@ class Scene:
             "-> ") and "completed/" + path[7:] not in tree]
         lines = []
         for worker in os.listdir(self.jar.workers):
-            book = [line for name in ("journal",) for line in notes.read_lines(os.path.join(
-                self.jar.worker(worker), name))]
+            book = notes.read_lines(os.path.join(self.jar.worker(worker), "journal"))
             wrong += melee.wrong_lines(book)
             lines += book
         ended = {line["a"] for line in lines if line["e"] == "end"}
@@ -336,5 +344,5 @@ def test_at_whatever_operation_others_come_in_between_each_job_is_in_one_place_a
     def one(mine, number):
         scene, wrong = play(workplace, alive, monkeypatch, f"{seed} {number}")
         mine.add(f"scene {number}", [f"{line}\n  {scene.acts}\n  " + "\n  ".join(scene.steps.told) for line in wrong[:1]])
-    points.spread(range(20_000 if full else 150), one)
+    points.spread(range(20_000 if full else 100), one)
     points.verdict()

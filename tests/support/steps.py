@@ -16,6 +16,8 @@ from support.faults import Death
 # What changes a jar, and what looks at it.
 CHANGES = {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir"}
 OPERATIONS = CHANGES | {"open", "os.listdir", "os.scandir"}
+# Most actors take fewer steps.
+LONG = 60
 # More steps than these nobody needs.
 MOST = 20_000
 
@@ -36,6 +38,7 @@ class Actor(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.steps, self.act, self.die_at = steps, act, die_at
         self.taken, self.wrong, self.is_dead, self.last = 0, "", False, ""
+        self.pauses_at = steps.chance.randrange(1, LONG)
         self.turn = threading.Semaphore(0)
 
     def run(self) -> None:
@@ -61,8 +64,8 @@ class Steps:
         self.back = threading.Semaphore(0)
         self.count, self.slept = 0, 0.0
         self.told: list[str] = []
-        # How often another one goes on: hardly ever, now and then, at each step.
-        self.restless = chance.choice((0.03, 0.15, 0.5))
+        # How often another one goes on: only once each, at a step of its own, or now and then, or often.
+        self.restless = chance.choice((0.0, 0.0, 0.05, 0.3))
 
     def add(self, name: str, act: Callable[[], object], die_at: int | None = None) -> Actor:
         """One more; `die_at`: the step before which it dies."""
@@ -86,8 +89,9 @@ class Steps:
     def _go_on(self) -> None:
         actor = None
         while waiting := [one for one in self.actors if one.last != "end"]:
-            if actor not in waiting or self.chance.random() < self.restless:
-                actor = self.chance.choice(waiting)
+            if actor not in waiting or self._is_enough(actor):
+                others = [one for one in waiting if one is not actor]
+                actor = self.chance.choice(others or waiting)
             self.count += 1
             assert self.count < MOST, f"no end in sight: {self.told[-20:]}"
             was = actor.last
@@ -97,6 +101,9 @@ class Steps:
                 self.after(actor)
         for one in self.actors:
             one.join()
+
+    def _is_enough(self, actor: Actor) -> bool:
+        return self.chance.random() < self.restless if self.restless else actor.taken == actor.pauses_at
 
     def reached(self, event: str, arguments: tuple) -> None:
         """The hook: wait for the next turn, if this is an actor's step."""
