@@ -126,7 +126,7 @@ class Departures:
 
     def _require_own(self, place: Place) -> None:
         """Fenced when the job is another's by now; to be asked before anything is said or made in the jar's name."""
-        self.insist(lambda: moves.siblings(place))
+        self.insist(lambda: reservation.siblings(place))
 
     def _last(self, attempt: Attempt, place: Place) -> dict[str, Callable[[], None]]:
         return {"last": lambda: self._close_notes(attempt, place)} if attempt.has_notes else {}

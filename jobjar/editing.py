@@ -90,8 +90,18 @@ def _apply(change: Change, places: Iterable[Place], rewrite: Rewrite, says: Call
     for place in places:
         try:
             change.apply([place], Verb(QUEUES, wrong, lines, move, says))
+        except _TakenAway as error:
+            change.could_not(place, str(error))
         except UsageError as error:
             change.could_not(place, str(error) + ": it is as it was")
+
+
+class _TakenAway(UsageError):
+    """A person has moved or removed the file of a job while this process was changing it."""
+
+    def __init__(self) -> None:
+        super().__init__("was moved or removed by somebody while it was being changed, so nothing more is done to it:"
+                         " look where it is, and change it again")
 
 
 class _Editing:
@@ -112,13 +122,16 @@ class _Editing:
         return self.taken is not None
 
     def run(self, rewrite: Rewrite, wishes: Request) -> Place | None:
-        """Change the job and put it back; whatever happens, it is put back."""
+        """Change the job and put it back; whatever happens, it is put back. _TakenAway when it is not there any more."""
         try:
             self._rewrite(rewrite)
         except BaseException:
             self._put_back({})
             raise
-        return self._put_back(wishes)
+        moved = self._put_back(wishes)
+        if moved is None:
+            raise _TakenAway
+        return moved
 
     def _rewrite(self, rewrite: Rewrite) -> None:
         path = self.jar.path(self.taken)
@@ -144,8 +157,10 @@ class _Editing:
                 _give(draft, found.st_uid)
             # Its age, where its name does not say it.
             os.utime(draft, ns=(found.st_atime_ns, found.st_mtime_ns))
-            # This process's own name, from which nobody else moves it.
-            fsops.move(draft, path)
+            # This process's own name, from which nobody moves it who keeps to the protocol; but people have `mv`.
+            changed = os.stat(draft)
+            if not _is(path, found) or not fsops.move(draft, path) or not _is(path, changed):
+                raise _TakenAway
         finally:
             fsops.remove(draft)
         fsops.sync_directory(os.path.dirname(path))
@@ -164,6 +179,11 @@ class _Editing:
         # What waited may wait for what only its notes say.
         state = WAITING if self.place.state == WAITING else queue_for(self.jar, self.taken)
         return moves.release(self.jar, self.taken, self.change.mine, state, name, before=carry)
+
+
+def _is(path: str, file: os.stat_result) -> bool:
+    found = fslook.status(*os.path.split(path))
+    return found is not None and found.st_ino == file.st_ino
 
 
 def _give(path: str, uid: int) -> None:

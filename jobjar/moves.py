@@ -11,7 +11,6 @@ import stat
 from collections.abc import Callable
 
 from jobjar import fslook, fsops, jobname, layout, reservation, states
-from jobjar.errors import Fenced
 from jobjar.layout import Jar, Place
 
 
@@ -119,7 +118,7 @@ def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None
     if printed:
         fsops.move(output, jar.log(final))
     # A worker that is fenced by now must learn it before it says in notes/ or failed/ what is not its to say.
-    is_here = not bad and last is _nothing or place.name in siblings(place)
+    is_here = not bad and last is _nothing or place.name in reservation.siblings(place)
     if bad and is_here:
         fsops.link(layout.failed_link(final), os.path.join(jar.failed, final))
         # After a power cut the commit may be on the disk and a link of before it not, and the job look successful.
@@ -149,10 +148,8 @@ def give_up(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _
 
 def retry(jar: Jar, place: Place, mine: str, category: str | None, attempt: str,
           state: str = states.UNCLAIMED) -> Place | None:
-    """completed/ or failed/ → unclaimed/, or waiting/ when `state` says so.
-
-    What it printed stays, as the log of `attempt`, or of `attempt`~2 … when there is one.
-    """
+    """completed/ or failed/ → unclaimed/, or waiting/ when `state` says so. What it printed stays, as the log of
+    `attempt`, or of `attempt`~2 … when there is one."""
     states.require("retry", place.state, state)
     return reservation.take(jar, place.name, mine, lambda: _retry(jar, place, mine, category, attempt, state)
                             if _is_job(jar, place) else None)
@@ -236,7 +233,8 @@ def _into_queue(jar: Jar, event: str, place: Place, state: str, mine: str, *, na
 def _into_failed(jar: Jar, event: str, place: Place, mine: str, before: Callable[[str], None]) -> Place | None:
     states.require(event, place.state, states.FAILED)
     # completed/ arbitrates for failed/ too, so that a name is never in both for two different jobs.
-    held = reservation.hold_final(jar, place.name, mine, bad=False, output=False, detour=_nothing)
+    name = jobname.unedited(place.name) if place.state == states.HELD else None
+    held = reservation.hold_final(jar, name or place.name, mine, bad=False, output=False, detour=_nothing)
 
     def leave() -> None:
         reservation.leave_final(jar, held, mine)
@@ -290,11 +288,3 @@ def _is_something(output: str) -> bool:
         return os.stat(output).st_size > 0
     except FileNotFoundError:
         return False
-
-
-def siblings(place: Place) -> list[str]:
-    """The names beside a worker's job; Fenced when the worker has been declared dead, and the job is another's."""
-    try:
-        return fslook.names(os.path.join(place.holder, place.category or ""))
-    except FileNotFoundError:
-        raise Fenced(f"{place.holder} is gone: this worker has been declared dead") from None

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 from jobjar import fslook, fsops, jobname, layout
-from jobjar.errors import REFUSALS, UsageError
-from jobjar.layout import Jar
+from jobjar.errors import REFUSALS, Fenced, UsageError
+from jobjar.layout import Jar, Place
 
 PREFIX = "reserved:"
 
@@ -120,6 +120,14 @@ def _is_taken(jar: Jar, name: str, bad: bool, log_matters: bool) -> bool:
         if not stat.S_ISLNK(found.st_mode) or not bad:
             return True
     return log_matters and fslook.is_there(jar.logs, name)
+
+
+def siblings(place: Place) -> list[str]:
+    """The names beside a worker's job; Fenced when the worker has been declared dead, and the job is another's."""
+    try:
+        return fslook.names(os.path.join(place.holder, place.category or ""))
+    except FileNotFoundError:
+        raise Fenced(f"{place.holder} is gone: this worker has been declared dead") from None
 
 
 def use(leave: Callable[[], None], act: Callable[[], object]) -> object:

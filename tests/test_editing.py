@@ -8,8 +8,8 @@ import pytest
 from support import jars, processes, workers
 from test_directives import EXAMPLES
 
-from jobjar import changing, claiming, directives, editing, entries, fsops, jobname, layout, leftovers, moves, node
-from jobjar import notes, reservation, states
+from jobjar import cancelling, census, changing, claiming, directives, editing, entries, fsops, jobname, layout
+from jobjar import leftovers, moves, node, notes, reasons, reservation, retrying, states
 from jobjar.errors import UsageError
 from jobjar.layout import Place
 
@@ -290,6 +290,65 @@ def test_a_changed_job_belongs_to_whom_it_belonged(jar, change):
     os.chown(jar.path(place), 12345, -1)
     editing.edit(change, [place], _wishes("--mem=1G"))
     assert os.stat(jar.path(place)).st_uid == 12345
+
+
+def _away(jar, how):
+    """What a person does with his own `mv`, or `rm`, to the job that is being changed."""
+    path = f"{jar.held}/a~edit.0"
+    if how == "mv":
+        os.rename(path, f"{jar.unclaimed}/a~edit.0")
+    elif how == "rm":
+        os.remove(path)
+    else:
+        os.rename(path, f"{jar.held}/b.0")
+        jars.write(path, "another's\n")
+
+
+@pytest.mark.parametrize("how, left", [("mv", ["unclaimed/a~edit.0"]), ("rm", []),
+                                       ("replace", ["held/b.0", "unclaimed/a.0"])])
+def test_a_job_that_a_person_takes_away_from_its_editor_is_left_to_him(jar, change, how, left):
+    place = _put(jar)
+
+    def editor(data):
+        _away(jar, how)
+        return data + b"echo more\n"
+    editing.edit_text(change, [place], editor)
+    assert change.done == [] and ["moved or removed by somebody" in line for line in change.left] == [True]
+    assert _files(jar) == left and not any("more" in jars.read(os.path.join(jar.home, path)) for path in left)
+    assert not any(text and text.startswith("-> reserved:") for text in jars.tree(jar).values())
+
+
+def test_a_draft_that_is_taken_away_is_no_change(jar, change, monkeypatch):
+    place, move = _put(jar), fsops.move
+
+    def moving(source, target):
+        if layout.EDIT in source:
+            os.remove(source)
+        return move(source, target)
+    monkeypatch.setattr(fsops, "move", moving)
+    editing.edit(change, [place], _wishes("--mem=1G"))
+    assert change.done == [] and len(change.left) == 1
+    assert _files(jar) == ["unclaimed/a.0"] and jars.read(jar.path(place)).encode() == SCRIPT
+
+
+def test_what_a_dead_editor_had_is_cancelled_and_retried_under_its_own_name(jar, change):
+    place = _put(jar, category="C")
+    _die_while_editing(jar, place)
+    leftovers.sweep(jar, node.myself(workers.NODE))
+    cancelling.cancel(change, [Place(states.HELD, "C", "a~edit.0")])
+    assert _files(jar) == ["failed/a.0"] and notes.burial(jar, "a.0") == "cancel"
+    retrying.retry(change, [Place(states.FAILED, None, "a.0")])
+    assert _files(jar) == ["unclaimed/C/a.0"]
+
+
+def test_a_held_job_that_was_not_changed_after_all_is_held_for_the_reason_that_was_given(jar, change):
+    place = _put(jar)
+    changing.hold(change, [place], "until Monday")
+    held = place._replace(state=states.HELD)
+    editing.edit_text(change, [held], lambda data: b"#!/bin/sh\n#JJ --nonsense\n")
+    assert len(change.left) == 1
+    facts = reasons.Facts(jar, census.look(jar, node.myself(workers.NODE)))
+    assert reasons.of(facts, held).says == "until Monday"
 
 
 # The command.

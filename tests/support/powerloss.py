@@ -13,7 +13,6 @@ import stat
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 
-from jobjar import fsops
 from support import faults
 
 # What was done: `verb` is name (entries changed: (directory, name, inode or None)), data (inode, bytes at its end),
