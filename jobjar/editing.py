@@ -122,7 +122,7 @@ class _Editing:
         return self.taken is not None
 
     def run(self, rewrite: Rewrite, wishes: Request) -> Place | None:
-        """Change the job and put it back; whatever happens, it is put back. _TakenAway when it is not there any more."""
+        """Change the job and put it back; whatever happens, it is put back. _TakenAway when it is gone."""
         try:
             self._rewrite(rewrite)
         except BaseException:
