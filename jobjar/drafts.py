@@ -33,7 +33,7 @@ def file(draft: Draft) -> str:
 
 
 def part(draft: Draft, name: str) -> str:
-    """Where in the draft the file of a task is written that is not to be a name of the common one."""
+    """Where in the draft the file of a task is made that is to be renamed into its queue."""
     return os.path.join(draft.path, "." + name)
 
 
