@@ -17,7 +17,7 @@ import pytest
 from support import jars, melee, steps
 from support.melee import Act, Run
 
-from jobjar import (cancelling, changing, claiming, cleaning, control, journal, layout, node, notes, process,
+from jobjar import (cancelling, changing, claiming, cleaning, control, jobname, journal, layout, node, notes, process,
                     registration, reservation, runner, selection, states, waiting)
 from jobjar.attempts import WON, Attempts
 from jobjar.errors import Fenced, JobJarError
@@ -47,7 +47,7 @@ class Stage:
                                  SimpleNamespace(always=lambda *_: None), lambda _: None)
 
     def run(self, place, attempt, tries, asked, *_):
-        stem, scene = selection.stem(place.name), self.scene
+        stem, scene = jobname.stem(place.name), self.scene
         if not scene.begin(stem, attempt, asked):
             return runner.Outcome(runner.ENDED, 0.0, 0, USAGE)
         try:
@@ -202,7 +202,7 @@ class Scene:
                 melee.do(self.jar, change, verb, stems, value)
         except JobJarError:
             pass
-        done = {selection.stem(line.split()[0]): line.partition(" ")[2] for line in change.done}
+        done = {jobname.stem(line.split()[0]): line.partition(" ")[2] for line in change.done}
         self.acts[at] = self.acts[at]._replace(end=self.steps.count, done=done)
 
     def clean(self, change, stems):
@@ -230,7 +230,7 @@ class Scene:
         """Each job is in one place, at every instant; one that is cleaned away may be in none."""
         found = {stem: [] for stem in self.stems}
         for path in places(self.jar):
-            found.setdefault(selection.stem(path.rpartition("/")[2]), []).append(path)
+            found.setdefault(jobname.stem(path.rpartition("/")[2]), []).append(path)
         for stem, paths in found.items():
             is_gone = not paths and any(act.verb == "clean" and stem in act.stems for act in self.acts)
             if len(paths) != 1 and not is_gone:
