@@ -526,7 +526,8 @@ def end_it(jar, *spools):
         os.rename(os.path.join(jar.home, path), os.path.join(jar.completed, os.path.basename(path)))
 
 
-def test_of_a_client_of_run_that_is_killed_nothing_is_lost_and_nothing_left_that_nobody_is_told_of(workplace, points):
+def test_of_a_client_of_run_that_is_killed_nothing_is_lost_and_nothing_left_that_nobody_is_told_of(
+        workplace, points, own_local):
     jar = jars.make(os.path.join(workplace, "run"))
     trace = faults.count(lambda: submit_as_run(jar), jar.home)
     for fault in faults.points(trace, BEFORE, AFTER, TORN, LOST):
