@@ -8,9 +8,9 @@ import contextlib
 import os
 import time
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from jobjar import accounting, archive, ends, fslook, fsops, history, jobname, moves, node, notes
+from jobjar import accounting, archive, ends, fslook, fsops, harvest, history, jobname, moves, node, notes
 from jobjar import reservation, selection, states
 from jobjar.accounting import Record
 from jobjar.fslook import FILE, LINK
@@ -24,8 +24,8 @@ Criteria = namedtuple("Criteria", "older keep ended places", defaults=(None,) * 
 # `traces`: see there.
 Chosen = namedtuple("Chosen", "place record seen is_bad traces")
 
-# The paths of attempt logs, and of directories with notes.
-Attached = namedtuple("Attached", "logs notes")
+# The paths of attempt logs, of directories with notes, and of those with what jobs have made.
+Attached = namedtuple("Attached", "logs notes results")
 
 BATCH = 1000
 # A script of our own making is kept in the archive if it is no longer; of others the command alone, if it is not.
@@ -50,6 +50,15 @@ def choose(jar: Jar, criteria: Criteria, now: float) -> list[Chosen]:
              and (criteria.ended is None or one.record.get("state") in criteria.ended)]
     found.sort(key=lambda one: (ended[one.place], one.record["t"]))
     return found if criteria.keep is None else found[:max(0, len(found) - criteria.keep)]
+
+
+def held_back(jar: Jar, chosen: list[Chosen]) -> tuple[list[Chosen], list[str]]:
+    """Those that may go; and a sentence about each that has made what nobody has fetched yet, and stays."""
+    kept = {one.place: path for one in chosen
+            if (path := harvest.awaited(jar, one.record.get("staged"), one.record.get("notes", [])))}
+    told = [f"{jobname.split(place.name)[0]} stays, for nobody has fetched what it has made: `jobjar fetch` it, or"
+            f" remove {path}" for place, path in kept.items()]
+    return [one for one in chosen if one.place not in kept], told
 
 
 def _ended_at(jar: Jar, one: Chosen) -> float:
@@ -133,11 +142,25 @@ def attachments(jar: Jar, now: float) -> Attached:
     """What belonged to jobs that were cleaned away and are nowhere in the jar; `now` is the file server's clock."""
     logs = [name for name in fslook.names(jar.logs) if _LOG_MARK in name]
     directories = fslook.names(jar.notes)
+    results = [name for name in fslook.names(jar.staged) if not name.startswith(".")] \
+        if fslook.is_directory(jar.staged) else []
+    makers = {maker for name in results for maker in (name, _stem(name))}
     ids = {_id_of_log(name) for name in logs} | set(directories)
-    present = _present(jar) if ids else None
-    gone = set() if present is None else _cleaned(jar, ids - present)
+    present = _present(jar) if ids or makers else None
+    if present is None:
+        return Attached([], [], [])
+    gone, fetched = _cleaned(jar, ids - present), _cleaned(jar, makers - present, _is_fetched)
+    # What the runs of one job have made is named by one stem, which is present as long as any job of that name.
+    fetched = {_stem(maker) for maker in fetched} - present
     return Attached([path for log in logs if (path := _removable(jar.logs, log, _id_of_log(log), gone, now))],
-                    [path for name in directories if (path := _removable(jar.notes, name, name, gone, now))])
+                    [path for name in directories if (path := _removable(jar.notes, name, name, gone, now))],
+                    [path for name in results
+                     if (path := _removable(jar.staged, name, _stem(name), fetched, now))])
+
+
+def _stem(id: str) -> str:
+    # An id may end like a priority.
+    return jobname.stem(jobname.join(id, 0))
 
 
 def _removable(directory: str, name: str, job: str, gone: set[str], now: float) -> str | None:
@@ -149,6 +172,8 @@ def remove_attachments(found: Attached) -> None:
     """Remove what `attachments` has found."""
     for path in found.logs:
         fsops.remove(path)
+    for path in found.results:
+        fsops.remove_tree(path)
     for path in found.notes:
         for writer in fslook.names(path):
             fsops.remove(os.path.join(path, writer))
@@ -160,13 +185,19 @@ def _id_of_log(name: str) -> str:
     return jobname.split(name.rpartition(_LOG_MARK)[0])[0]
 
 
-def _cleaned(jar: Jar, ids: set[str]) -> set[str]:
-    """Those of the ids whose jobs the archive says to have been cleaned away."""
+def _is_fetched(record: Record) -> bool:
+    staged, said = record.get("staged"), record.get("notes")
+    return isinstance(staged, str) and isinstance(said, list) and harvest.is_fetched(staged, said)
+
+
+def _cleaned(jar: Jar, ids: set[str], is_meant: Callable[[Record], bool] = lambda record: True) -> set[str]:
+    """Those of the ids whose jobs the archive says to have been cleaned away, by a record that is meant."""
     found = set()
     for path in archive.files(jar) if ids else ():
         for block in archive.lines(path):
             marked = notes.parse([line for line in block if b'"cleaned": ' in line])
-            found |= {jobname.split(accounting.name(record))[0] for record in marked if "cleaned" in record}
+            found |= {jobname.split(accounting.name(record))[0] for record in marked
+                      if "cleaned" in record and is_meant(record)}
     return ids & found
 
 

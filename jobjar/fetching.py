@@ -3,11 +3,12 @@
 Nothing that exists is overwritten, save an input that is still as the job had got it.
 """
 
+import contextlib
 import errno
 import os
 import stat
 
-from jobjar import claiming, directives, ends, fslook, fsops, harvest, node, staging, store
+from jobjar import claiming, directives, ends, fslook, fsops, harvest, node, notes, staging, store
 from jobjar.directives import Request
 from jobjar.errors import UsageError
 from jobjar.layout import Jar, Place
@@ -16,8 +17,10 @@ from jobjar.layout import Jar, Place
 _FETCHED = ".fetched."
 
 
-def fetch(jar: Jar, place: Place, target: str | None = None) -> tuple[str, list[str]]:
+def fetch(jar: Jar, here: str, place: Place, target: str | None = None) -> tuple[str, list[str]]:
     """Bring what the finished job at `place` has made to the directory `target`, else to that of its submission.
+
+    A note says that it was brought, so that it may be cleaned away; `here` is this node's name.
 
     The directory, and the paths written there, relative to it: none when the job has made nothing, and none of what is
     there already. Nothing is overwritten but inputs that are as the job had got them; see `bring`. UsageError
@@ -30,7 +33,18 @@ def fetch(jar: Jar, place: Place, target: str | None = None) -> tuple[str, list[
         raise UsageError(f"{place.name} does not say where it was submitted: name a directory with --to DIR")
     if end is None or not isinstance(end.get("staged"), str):
         return target, []
-    return target, bring(jar, os.path.basename(end["staged"]), target, staging.given(jar, request))
+    staged = os.path.basename(end["staged"])
+    written = bring(jar, staged, target, staging.given(jar, request))
+    _note(jar, here, place, staged)
+    return target, written
+
+
+def _note(jar: Jar, here: str, place: Place, staged: str) -> None:
+    if harvest.is_fetched(staged, notes.read(jar, place.name)):
+        return
+    # Another user's job, say: it is not cleaned away, then, until its owner has fetched it.
+    with contextlib.suppress(PermissionError):
+        notes.add(jar, node.owner(node.myself(here)), place.name, None, harvest.FETCH, staged=staged)
 
 
 def _request(jar: Jar, place: Place) -> Request:

@@ -11,7 +11,7 @@ import stat
 from collections import namedtuple
 from collections.abc import Iterator
 
-from jobjar import fsops, jobname, node, staging, store
+from jobjar import fslook, fsops, jobname, node, staging, store
 from jobjar.directives import Request
 from jobjar.errors import TROUBLE, JobJarError, UsageError
 from jobjar.layout import Jar
@@ -20,6 +20,9 @@ from jobjar.node import Identity
 # `staged`: the name in staged/, None when nothing is there; `missing`: what --stage-out names and is not there; `left`:
 # a few words each about what is there and could not be carried.
 Harvest = namedtuple("Harvest", "staged missing left")
+
+# The event of a note which says that the results called `staged` were fetched.
+FETCH = "fetch"
 
 # So many things are named in a sentence, and the others counted.
 NAMED_MAX = 5
@@ -221,3 +224,16 @@ def _take_place(draft: str, path: str) -> bool:
             raise
         return False
     raise FileNotFoundError(errno.ENOENT, "somebody has taken away what was about to get its name", draft)
+
+
+def is_fetched(staged: str, said: list[dict]) -> bool:
+    """Whether one of a job's notes says that somebody has fetched staged/STAGED."""
+    return any(line.get("e") == FETCH and line.get("staged") == staged for line in said)
+
+
+def awaited(jar: Jar, staged: object, said: list[dict]) -> str | None:
+    """The directory of results, by what the end line calls `staged`, that is there and that nobody has fetched."""
+    if not isinstance(staged, str) or is_fetched(staged, said):
+        return None
+    path = os.path.join(jar.staged, os.path.basename(staged))
+    return path if fslook.is_directory(path) else None

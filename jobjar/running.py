@@ -274,7 +274,7 @@ class _Client:
         # Rarely asked for.
         from jobjar import fetching
         try:
-            directory, written = fetching.fetch(self.jar, self._job.place)
+            directory, written = fetching.fetch(self.jar, self.settings.node, self._job.place)
         except (JobJarError, OSError) as error:
             _say(f"{error}; `jobjar fetch {self._job.id}` brings what the job has made")
             return False

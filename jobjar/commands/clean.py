@@ -46,17 +46,18 @@ def run(options: "Options", settings: Settings) -> int:
 
 
 def _show(jar: layout.Jar, me: node.Identity, criteria: cleaning.Criteria, age: float | None, now: float) -> None:
-    chosen = cleaning.choose(jar, criteria, now)
+    chosen, stay = cleaning.held_back(jar, cleaning.choose(jar, criteria, now))
     for one in chosen:
         print(text.escape(accounting.value(one.record, "jobid")))
     workers, kept = clearance.left(jar, me, age, now) if age is not None else ([], [])
     _print_workers(jar, workers)
-    _tell(kept, f"{_count(chosen, workers)} would be removed")
+    _tell(stay + kept, f"{_count(chosen, workers)} would be removed")
 
 
 def _do(jar: layout.Jar, me: node.Identity, criteria: cleaning.Criteria, age: float | None, now: float) -> None:
     gone = 0
-    for job in cleaning.clean(jar, me, cleaning.choose(jar, criteria, now)):
+    chosen, stay = cleaning.held_back(jar, cleaning.choose(jar, criteria, now))
+    for job in cleaning.clean(jar, me, chosen):
         print(text.escape(job))
         gone += 1
     cleaning.remove_attachments(cleaning.attachments(jar, now))
@@ -68,7 +69,7 @@ def _do(jar: layout.Jar, me: node.Identity, criteria: cleaning.Criteria, age: fl
     _print_workers(jar, workers)
     if contents:
         kept.append(f"{contents} files in store/ that no job needs any more are removed")
-    _tell(kept, f"{_count(range(gone), workers)} removed; `jobjar history` still tells of them")
+    _tell(stay + kept, f"{_count(range(gone), workers)} removed; `jobjar history` still tells of them")
 
 
 def _print_workers(jar: layout.Jar, workers: list[str]) -> None:

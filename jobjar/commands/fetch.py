@@ -26,7 +26,7 @@ def run(options: "Options", settings: Settings) -> int:
     jar = layout.open_jar(settings.home, settings.worker_home)
     target = options.to and os.path.join(os.getcwd(), options.to)
     for place in selection.jobs(jar, options.job, (states.COMPLETED, states.FAILED)):
-        directory, written = fetching.fetch(jar, place, target)
+        directory, written = fetching.fetch(jar, settings.node, place, target)
         for path in written:
             print(escape(os.path.join(directory, path)))
     return 0

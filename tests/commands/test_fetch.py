@@ -1,6 +1,7 @@
 """jobjar fetch, and the way of files from the submission through a real worker and back."""
 
 import os
+import shutil
 
 import pytest
 from support import jars, workers
@@ -86,3 +87,64 @@ def test_a_job_moved_in_by_hand_cannot_ask_for_files(jar, here):
     jars.write(os.path.join(jar.unclaimed, "own"), "#!/bin/sh\n#JJ --snapshot=/somewhere\ntrue\n")
     handle = workers.drain(jar)
     assert "--snapshot" in handle.log() and os.listdir(jar.failed) == ["own"]
+
+
+def results(jar):
+    return sorted(os.listdir(jar.staged))
+
+
+def test_a_job_with_results_that_nobody_has_fetched_stays_and_goes_with_them_when_they_are(jar, here, call):
+    _, id, _ = call("submit_job", "--stage-out=result", "echo made > result")
+    id = id.strip()
+    workers.drain(jar)
+    for words in (["--keep", "0"], ["--keep", "0", "--dry-run"], [id]):
+        status, out, err = call("jobjar", "clean", *words)
+        assert (status, out) == (0, "") and f"{id} stays, for nobody has fetched what it has made: `jobjar fetch`" in err
+    assert results(jar) == [id] and len(os.listdir(jar.completed)) == 1
+    assert call("jobjar", "fetch", id) == (0, f"{here}/result\n", "")
+    assert call("jobjar", "clean", "--keep", "0")[:2] == (0, f"{id}\n")
+    assert results(jar) == os.listdir(jar.completed) == os.listdir(jar.notes) == []
+
+
+def test_results_that_somebody_has_removed_keep_no_job(jar, here, call):
+    _, id, _ = call("submit_job", "--stage-out=result", "echo made > result")
+    workers.drain(jar)
+    shutil.rmtree(os.path.join(jar.staged, id.strip()))
+    assert call("jobjar", "clean", "--keep", "0")[1] == id
+
+
+def test_results_of_a_repeated_job_are_to_be_fetched_again_and_go_all_at_once(jar, here, call):
+    _, id, _ = call("submit_job", "--stage-out=result", "echo made > result")
+    id = id.strip()
+    workers.drain(jar)
+    call("jobjar", "fetch", id)
+    call("jobjar", "retry", id)
+    workers.drain(jar)
+    assert results(jar) == [id, f"{id}~2"]
+    assert "stays" in call("jobjar", "clean", "--keep", "0")[2] and results(jar) == [id, f"{id}~2"]
+    call("jobjar", "fetch", id)
+    assert call("jobjar", "clean", "--keep", "0")[1] == f"{id}\n" and results(jar) == []
+
+
+def test_a_cleaning_cut_short_leaves_results_that_the_next_one_removes_and_no_others(jar, here, call):
+    for name in ("gone", "there"):
+        call("submit_job", "--stage-out=result", "--id", name, f"echo {name} > result")
+        workers.drain(jar)
+        call("jobjar", "fetch", "--to", str(here), "last")
+    gone, there = results(jar)
+    aside = str(here / "aside")
+    os.rename(os.path.join(jar.staged, gone), aside)
+    assert call("jobjar", "clean", gone)[1] == f"{gone}\n"
+    # As if it had been killed before this went.
+    os.rename(aside, os.path.join(jar.staged, gone))
+    call("jobjar", "clean", "--older", "1d")
+    assert results(jar) == [there]
+
+
+def test_a_note_says_who_has_fetched_the_results(jar, here, call):
+    call("submit_job", "--stage-out=result", "echo made > result")
+    workers.drain(jar)
+    for _ in range(2):
+        call("jobjar", "fetch", "last")
+    [line] = [line for path in workers.files(jar.notes) for line in workers.lines(path)]
+    assert (line["e"], line["staged"]) == ("fetch", results(jar)[0])
