@@ -11,8 +11,8 @@ from support import jars, network, nodes, processes, workers
 from support.network import Client, fail, lose_reply
 
 from jobjar import (arrays, awaiting, beat, blame, cancelling, census, changing, claiming, errors, expansion, feeding,
-                    fslook, fsops, inspection, job, journal, layout, moves, notes, orders, registration, reservation,
-                    resync, states, streaming, submission, watch)
+                    fetching, fslook, fsops, inspection, job, journal, layout, moves, notes, orders, registration,
+                    reservation, resync, states, streaming, submission, watch)
 from jobjar.layout import Place
 
 MINE = reservation.text("rain.1", "rain-1")
@@ -509,6 +509,15 @@ def test_a_task_that_was_claimed_before_the_server_carried_everything_out_once_m
     array = arrays.submit(jar, batch, nodes.node.myself("rain"), several=True)
     assert sorted(os.listdir(jar.completed)) == [f"{array}_{index}.0" for index in range(1, 5)]
     assert os.listdir(jar.unclaimed) == os.listdir(jar.limbo) == []
+
+
+def test_what_is_brought_home_and_whose_making_lost_its_reply_is_in_its_place(tmp_path, monkeypatch):
+    draft, final, taken = (str(tmp_path / name) for name in ("draft", "final", "taken"))
+    jars.write(draft, "result")
+    jars.write(taken, "somebody else's")
+    lose_reply(monkeypatch, "link", errno.EEXIST)
+    assert fetching._take_free_name(draft, final) and jars.read(final) == "result"
+    assert not fetching._take_free_name(draft, taken)
 
 
 def test_a_job_whose_intent_is_seen_late_and_then_not_is_cancelled_by_one_order(jar, monkeypatch):

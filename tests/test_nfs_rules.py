@@ -39,6 +39,8 @@ RULES = {
         f"{FAULTS}::test_what_is_fed_to_a_job_is_on_the_server_before_it_is_told",
     ("feeding", "closed before the end is told"):
         f"{FAULTS}::test_what_is_fed_to_a_job_is_on_the_server_before_it_is_told",
+    ("fetching", 'a lost reply says "exists"'):
+        f"{FAULTS}::test_what_is_brought_home_and_whose_making_lost_its_reply_is_in_its_place",
     ("fslook", "the directory was removed and made again"):
         f"{FAULTS}::test_a_stale_handle_is_asked_once_more_from_the_top",
     ("fslook", "opening a directory revalidates"): f"{FAULTS}::test_every_listing_opens_the_directory_anew",
@@ -86,7 +88,8 @@ RULES = {
         f"{FAULTS}::test_a_job_finds_its_directory_and_files_although_their_names_are_remembered_as_absent",
     ("leftovers", "what cannot be read just now"):
         "faults/test_crash_life::test_an_error_of_any_system_call_of_a_recovery_is_told_and_mended_by_the_next",
-    ("reservation", "a rename that was not refused"): f"{FAULTS}::test_a_name_stays_held_as_long_as_a_rename_may_come_late",
+    ("reservation", "a rename that was not refused"):
+        f"{FAULTS}::test_a_name_stays_held_as_long_as_a_rename_may_come_late",
     ("notes", "recovery on another node"):
         f"{FAULTS}::test_a_note_of_another_node_is_found_although_this_one_has_looked_in_vain",
     ("orders", "a lookup of one name"): "test_orders::test_markers_are_listed_and_never_looked_up",
@@ -134,7 +137,8 @@ MAY_ASK = {
     "claiming._number_of_file": HINT, "leftovers._queues": "categories of the reservations to be withdrawn, next time",
     "ends": "of a worker whose directory was listed just now", "turns._version": "workers/ was listed just now",
     "feeding._close_all_but": LOCAL, "arrays._Work._link": OWN, "spool.Spool.fill": OWN,
-    "arrays._Work._has_second_name": OWN,
+    "arrays._Work._has_second_name": OWN, "editing._Editing._replace": OWN, "store._make_directories": FIXED,
+    "fetching": "the directories of the job and of the submitter, who says what is there",
     "commands.submit._warn_of_relative_path": ANSWERS, "cron": LOCAL, "family": LOCAL, "terms._login": OWN,
     "harvest": "the directories of the job and of the submitter, who says what is there", "resync": HINT,
     "history.is_of": HINT, "staging": "what the submitter names, as the submitter sees it",
