@@ -300,6 +300,14 @@ def test_nothing_found_is_said_by_the_exit_status(jar):
     assert run(jar, "--since", "2099-01-01", code=1) == ""
 
 
+def test_a_job_that_is_not_among_them_is_an_error_and_one_that_is_not_so_is_none(jar):
+    journal(jar, "rain.77", end(1))
+    assert run(jar, "nosuch", "job7", code=3) == ("jobjar history: 'nosuch', 'job7': no job that has ended is called so:"
+                                                  " `jobjar list` shows those that have not\n")
+    assert run(jar, "job1", "--state", "FAILED", code=1) == ""
+    assert run(jar, "job1", "nosuch", "--format", "%jobid") == "job1\n"
+
+
 @pytest.mark.parametrize("words, said", [
     (["--state", "SLEEPING"], "no state"), (["--grep", "("], "no regular expression"), (["--since", "soon"], "no time"),
     (["--limit", "-1"], "whole number"), (["--columns", "jobid,nonsense"], "no field"), (["--json", "--csv"], "two forms"),

@@ -13,7 +13,7 @@ from jobjar import accounting, accounts, formats, history, layout, moments, para
 from jobjar import resubmission, selection, text
 from jobjar.accounting import FIELDS, Record
 from jobjar.config import Settings
-from jobjar.errors import UsageError
+from jobjar.errors import NoSuchJob, UsageError
 
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
@@ -54,7 +54,7 @@ def add_options(parser: "Parser") -> None:
 
 
 def run(options: "Options", settings: Settings) -> int:
-    """Print what is wanted; the exit status is 0 when there is anything, else 1."""
+    """Print what is wanted; the exit status is 0 when there is anything, else 1. NoSuchJob: no job is meant at all."""
     _refuse_contradictions(options)
     # All that is read lives until the end of this process: to look for what could be freed costs a tenth of the time.
     gc.disable()
@@ -64,6 +64,8 @@ def run(options: "Options", settings: Settings) -> int:
             print(text.escape(job))
         return 0
     found = _records(jar, options)
+    if options.job and not found:
+        _require_any(jar, options.job)
     for piece in _pieces(options, jar, found):
         print(piece, end="")
     return 0 if found else 1
@@ -79,7 +81,17 @@ def _records(jar: layout.Jar, options: "Options") -> list[Record]:
     return found[-NEWEST:]
 
 
+def _require_any(jar: layout.Jar, jobs: list[str]) -> None:
+    """NoSuchJob when none of the words means a job that has ended, whatever else is wanted of it."""
+    if not history.records(jar, history.Wanted(named=_named(jar, jobs), attempts=True, limit=1)):
+        raise NoSuchJob(f"{', '.join(map(repr, jobs))}: no job that has ended is called so: `jobjar list` shows those"
+                        " that have not")
+
+
 def _refuse_contradictions(options: "Options") -> None:
+    if options.format:
+        # Also where there is nothing to show.
+        formats.compiled(options.format)
     given = [name for name in ("json", "csv", "format", "resubmit") if getattr(options, name)]
     if len(given) > 1:
         raise UsageError(f"--{given[0]} and --{given[1]} are two forms of one answer: leave one of them out")
