@@ -12,7 +12,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable
 
-from jobjar import fslook, fsops, jobname, moves, node, notes, reservation, selection, text, waits
+from jobjar import fails, fslook, fsops, jobname, moves, node, notes, reservation, selection, text, waits
 from jobjar.errors import Fenced, NoSuchJob
 from jobjar.layout import Jar, Place
 from jobjar.states import CLAIMS, COMPLETED, FAILED, HELD, QUEUES, UNCLAIMED, WAITING
@@ -228,10 +228,19 @@ def _is_held(place: Place) -> bool:
 
 def release(change: Change, places: Iterable[Place]) -> None:
     """Let held jobs go: into the queue, or to where they wait for a time or their turn."""
+    seen: set[str | None] = set()
+
+    def looked_at(place: Place) -> list[notes.Line]:
+        """Once for each array."""
+        task = jobname.array_task(place.name)
+        if task is None or task[0] in seen:
+            return []
+        seen.add(task[0])
+        return fails.release(change.jar, place.name)
     change.apply(places, Verb(
         (HELD,), change.refusing({CLAIMS: "is running, so it is not held", COMPLETED: ENDED, FAILED: ENDED},
                                  dict.fromkeys((UNCLAIMED, WAITING), "is not held")),
-        _no_notes,
+        looked_at,
         lambda place: moves.release(change.jar, place, change.mine, queue_for(change.jar, place),
                                     jobname.unedited(place.name), before=change.carry(place, place.category)),
         lambda place: "released" + (", to wait" if place.state == WAITING else "")))

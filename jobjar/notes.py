@@ -109,6 +109,16 @@ def read(jar: Jar, name: str) -> list[dict]:
     return lines
 
 
+def written(jar: Jar, name: str) -> float | None:
+    """When the last note about the job's id was written, by the server's clock; None when there is none."""
+    directory = os.path.join(jar.notes, _base(name))
+    try:
+        stamps = [fslook.mtime(directory, writer) for writer in fslook.names(directory)]
+    except FileNotFoundError:
+        return None
+    return max((stamp for stamp in stamps if stamp is not None), default=None)
+
+
 def tally(jar: Jar, name: str, category: str | None) -> Tally:
     """What counts for this category and name: all that no "done" has closed."""
     lines = [line for line in read(jar, name) if (line.get("c"), line.get("n")) == (category, name)]

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from jobjar import census, fails, layout, node, notes, reasons, reservation
+from jobjar import census, changing, fails, layout, node, notes, reasons, registration, reservation
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
-from support import faults, invariants, jars, workers
+from support import faults, invariants, jars, processes, workers
 from support.faults import BEFORE
 from support.nodes import Dead
 from test_waiting import BASE, MINE, array, indices
@@ -102,6 +102,59 @@ def test_killed_anywhere_it_is_finished_by_a_repetition(workplace, points):
         points.add(str(fault), wrong)
     assert points.count > 10
     points.verdict()
+
+
+def test_tasks_that_were_cancelled_have_not_failed_and_those_that_were_retried_since_have(jar):
+    fill(jar)
+    for index, how in ((1, "link"), (2, "file"), (10, "link")):
+        fail(jar, index, how)
+        notes.add(jar, "rain.1", f"{BASE}_{index}.0", None, "cancel", a=f"there-{index}")
+    fail(jar, 11)
+    assert enforce(jar) == [] and not notes.has(jar, f"{BASE}.0")
+    for event, held in (("retry", 6), ("cancel", 0)):
+        notes.add(jar, "rain.1", f"{BASE}_2.0", None, event)
+        assert len(enforce(jar)) == held
+
+
+def test_the_reason_says_how_many_have_failed_by_now(jar):
+    fill(jar)
+    for index in (1, 2, 10):
+        fail(jar, index)
+    assert enforce(jar) and notes.read(jar, f"{BASE}.0")[-1]["why"].startswith("3 of its tasks have failed (--max-fails=2)")
+
+
+@pytest.mark.parametrize("how", ["link", "file"])
+def test_whoever_releases_the_rest_has_looked_at_what_has_failed_so_it_counts_no_more(jar, how):
+    fill(jar)
+    for index in (1, 2):
+        fail(jar, index, how)
+        if how == "file":
+            os.link(os.path.join(jar.failed, f"{BASE}_{index}.0"), os.path.join(jar.limbo, f"other-name-{index}"))
+            notes.add(jar, "rain.1", f"{BASE}_{index}.0", None, "refuse", why="nonsense")
+    held = enforce(jar)
+    assert len(held) == 6
+    change = changing.Change(jar, workers.NODE)
+    changing.release(change, held)
+    assert change.left == [] and len([line for line in notes.read(jar, f"{BASE}.0") if line["e"] == "release"]) == 1
+    (at,) = (line["at"] for line in notes.read(jar, f"{BASE}.0") if "at" in line)
+    processes.until(lambda: registration.server_now(jar) > at)
+    for index in (1, 2) if how == "file" else ():
+        # Another name of the file goes, which changes what all of them have in common.
+        os.remove(os.path.join(jar.limbo, f"other-name-{index}"))
+        os.link(os.path.join(jar.failed, f"{BASE}_{index}.0"), os.path.join(jar.limbo, f"another-name-{index}"))
+    fail(jar, 10)
+    assert enforce(jar) == []
+    fail(jar, 11)
+    assert len(enforce(jar)) == 6
+    assert notes.in_order(notes.read(jar, f"{BASE}.0"))[-1]["why"].startswith("2 of its tasks")
+
+
+def test_a_release_of_what_was_held_by_a_person_is_noted_nowhere(jar):
+    fill(jar)
+    change, places = changing.Change(jar, workers.NODE), [Place("unclaimed", None, f"{BASE}_6.0")]
+    changing.hold(change, places)
+    changing.release(change, [places[0]._replace(state="held")])
+    assert not notes.has(jar, f"{BASE}.0") and [line["e"] for line in notes.read(jar, places[0].name)] == ["hold"]
 
 
 def test_a_worker_holds_the_rest_of_an_array_that_fails(jar):
