@@ -557,7 +557,7 @@ def test_a_persons_word_brings_back_the_jobs_of_another_node(site, at_once):
     assert supervision.recover_vouched(site.jar, site.settings, "meadow").jobs == [("recover", None, "a.0")]
 
 
-def test_the_fence_stands_for_as_long_as_caches_last(site, monkeypatch):
+def test_the_fence_stands_for_as_long_as_caches_last(site, own_local, monkeypatch):
     lost = Dead(site.jar, dead_identity("meadow", boot="another"))
     lost.claim()
     lost.journal.close()
@@ -597,7 +597,7 @@ def test_who_vouches_may_end_what_runs_here(site, at_once):
 
 
 @pytest.mark.alone
-def test_the_nodes_lock_is_free_while_caches_forget(site, monkeypatch):
+def test_the_nodes_lock_is_free_while_caches_forget(site, own_local, monkeypatch):
     lost = Dead(site.jar, dead_identity("meadow", boot="another"))
     lost.claim()
     lost.journal.close()
