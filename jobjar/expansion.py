@@ -7,7 +7,7 @@ indices say which of them, counted from 1.
 import sys
 from collections.abc import Sequence
 
-from jobjar import directives, entries, jobfile, parameters, preparation, settling, submission, tasks
+from jobjar import directives, entries, jobfile, parameters, patterns, preparation, settling, submission, tasks
 from jobjar.directives import Request
 from jobjar.errors import UsageError
 from jobjar.layout import Jar
@@ -86,6 +86,7 @@ def _batch(jar: Jar, data: bytes, wishes: Request, lists: list[list[str]], node:
         found = _chosen(found, text)
     if found is not None:
         _require_small(found, wishes.get("per_job", 1))
+    _require_own_files(wishes)
     left = {key: value for key, value in wishes.items() if key not in settling.MANY and key != "entries"}
     resolved = preparation.resolved({**left, "array": text}, node)
     return Batch(data, preparation.with_files(jar, resolved), name, found)
@@ -123,6 +124,16 @@ def _bytes_of(path: str, label: str) -> bytes:
             return file.read()
     except OSError as error:
         raise UsageError(f"{label} cannot be read: {error.strerror}") from None
+
+
+def _require_own_files(wishes: Request) -> None:
+    """What one task prints must not be emptied by the next one."""
+    for key in ("output", "error") if wishes.get("open_mode") != "append" else ():
+        path = wishes.get(key, "/dev/null")
+        if not path.startswith("/dev/") and patterns.expand(path, lambda letter: "1" if letter in "aj" else "") \
+                == patterns.expand(path, lambda letter: "2" if letter in "aj" else ""):
+            raise UsageError(f"--{key}={path} is one file for all tasks, which each of them would empty: write %a into"
+                             " its name, or --open-mode=append")
 
 
 def _require_few(count: int, label: str) -> None:

@@ -2,7 +2,7 @@
 
 import os
 
-from jobjar import census, fslook, layout, staff, starting, supervision
+from jobjar import census, fslook, layout, registration, staff, starting, supervision
 from jobjar.config import Settings
 from jobjar.errors import TryAgain
 from jobjar.layout import Jar
@@ -21,7 +21,10 @@ def called_up(jar: Jar, settings: Settings, me: Identity, category: str | None) 
     if any(worker.state in (staff.IDLE, staff.RUNNING) and category in (None, worker.node, *worker.categories)
            for worker in seen):
         return None
-    why = why_none(jar, settings)
+    nodes = {worker.node for worker in seen} | {name.rpartition(".")[0] for name in registration.workers(jar)}
+    # Such a category means this node and no other.
+    why = f"{category} is another node, where no worker lives: start one there" if category in nodes - {me.node} \
+        else why_none(jar, settings)
     if why:
         raise TryAgain(f"no worker can take the job, and none can be started here: {why}")
     categories = dict.fromkeys((*([category] if category else []), *settings.categories))

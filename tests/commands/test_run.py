@@ -378,6 +378,13 @@ def test_a_worker_that_does_not_read_its_category_cannot_take_it(jar):
         processes.until(lambda: not site.living(), "the end of both workers")
 
 
+def test_a_job_for_another_node_without_a_worker_is_not_run_here(jar):
+    with workers.working(jar, JJ_NODE="snow"):
+        assert run("-c", "snow", "echo $JJ_NODE") == (0, b"snow\n", b"")
+    status, out, err = run("-c", "snow", "echo $JJ_NODE")
+    assert (status, out) == (75, b"") and b"snow is another node, where no worker lives: start one there" in err
+
+
 def test_a_paused_worker_cannot_take_it(jar):
     site = nodes.Site(jar)
     with workers.working(jar) as worker:

@@ -161,6 +161,12 @@ def test_a_shell_does_not_read_on_through_the_entries(jar, submit, listed):
     assert all("\n#:a\n#:b\n#0" in text for text in texts)
 
 
+@pytest.mark.parametrize("words", [["--output=%j"], ["--output=%4a", "--error=%x.%a"], ["--output=/dev/null"],
+                                   ["--output=x", "--open-mode=append"]])
+def test_a_file_of_its_own_for_each_task_or_one_that_is_appended_to_is_taken(submit, words, tmp_path):
+    assert submit("--array=1-3", f"--chdir={tmp_path}", *words, "true")[::2] == (0, "")
+
+
 # What is refused: one sentence, nothing submitted, nothing in limbo/.
 
 REFUSED = [
@@ -179,6 +185,8 @@ REFUSED = [
     (["--each-line", "lines", "true", ":::", "a"], "leave out one"),
     (["--each-line", "lines", "--array=1,3", "true"], "entry 3, and the list has 2"),
     (["--each-line", "lines", "--array=0-1", "true"], "entry 0"),
+    (["--array=1-3", "--output=all.%u", "true"], "one file for all tasks"),
+    (["--array=1-3", "--output=%a", "--error=%x%%a", "true"], "--error=%x%%a is one file for all tasks"),
     (["true", ":::"], "empty list"),
     (["true", ":::", "a", ":::", ":::", "b"], "empty list"),
     ([":::", "a"], "the command is empty"),
