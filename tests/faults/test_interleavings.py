@@ -31,8 +31,9 @@ FIRST_PID = 2**22 + 1
 USAGE = resource.getrusage(resource.RUSAGE_SELF)
 OURS, HAND, ARRAY = "20260101-120000-me-123456789", "hand", "20260101-120000-me-123456700"
 TASKS = [f"{ARRAY}_{index}" for index in (1, 2, 3)]
-# What people do, and how often.
-VERBS = {"hold": 3, "release": 3, "cancel": 3, "mem": 3, "retry": 2, "priority": 1, "move": 1, "first": 1, "clean": 1}
+# What people do, and how often, to jobs that wait and to those that have ended.
+VERBS = {"hold": 3, "release": 3, "cancel": 3, "mem": 3, "priority": 1, "move": 1, "first": 1, "retry": 1, "clean": 1}
+VERBS_AFTER = {"retry": 6, "clean": 3, "cancel": 1, "hold": 1, "mem": 1}
 # Where a job may lie, and how often; "bad": in completed/, having ended badly.
 LIES = {states.UNCLAIMED: 4, states.HELD: 2, states.COMPLETED: 1, "bad": 1, states.FAILED: 1}
 _numbers = itertools.count()
@@ -77,7 +78,7 @@ class Scene:
         self.steps = steps.Steps(self.jar.home, chance, lambda _: self.look())
         self.identities, self.pids = {}, itertools.count(FIRST_PID)
         self.acts, self.runs, self.running, self.wrong, self.codes = [], {}, set(), [], {}
-        self.stems = [OURS, HAND, *TASKS]
+        self.ended, self.stems = set(), [OURS, HAND, *TASKS]
         for stem in self.stems:
             self.lay(stem)
 
@@ -86,6 +87,7 @@ class Scene:
         lies = self.draw({states.WAITING: 2, states.HELD: 1} if is_task else LIES)
         asks = f"#JJ --array=1-3%{CAP} --submit-dir=/ --submit-host=rain\n" if is_task else ""
         asks += "#JJ --retries=1\n" if self.codes[stem] and self.chance.random() < 0.5 else ""
+        self.ended |= {stem} if lies not in states.QUEUES else set()
         category = self.chance.choice((None, CATEGORY)) if lies in states.QUEUES and not is_task else None
         place = Place("completed" if lies == "bad" else lies, category, f"{stem}.0")
         jars.write(os.path.join(self.jar.queue(place.state, category) if lies in states.QUEUES
@@ -121,8 +123,9 @@ class Scene:
         for number in range(self.chance.choice((1, 2))):
             self.register(self.add(f"worker{number}", self.work, self.chance.random() < 0.25))
         for number in range(self.chance.choice((2, 3))):
-            verb, value = self.draw(VERBS), self.chance.randrange(100, 999) * 10 + number
             stems = self.chance.choice(([OURS], [OURS], [OURS], [HAND], [OURS, HAND], TASKS, TASKS[1:2]))
+            verb = self.draw(VERBS_AFTER if stems[0] in self.ended else VERBS)
+            value = self.chance.randrange(100, 999) * 10 + number
             self.add(f"person{number}", lambda verb=verb, stems=stems, value=value: self.act(verb, stems, value),
                      self.chance.random() < 0.15)
         if self.chance.random() < 0.5:
