@@ -70,9 +70,10 @@ class Deposit:
             raise TryAgain(f"{path} is longer than there is room in {self.jar.home}: make room there and try again")
 
     def _put(self, digest: str, write: Callable[[int], None]) -> str:
-        self._wanted.setdefault(digest, write)
-        if digest not in self._drafts and not _is_wanted_again(self.jar, digest):
-            self._write(digest)
+        if digest not in self._wanted:
+            self._wanted[digest] = write
+            if not _is_wanted_again(self.jar, digest):
+                self._write(digest)
         return digest
 
     def _write(self, digest: str) -> None:

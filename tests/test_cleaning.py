@@ -397,6 +397,23 @@ def test_nothing_is_taken_from_the_store_while_a_job_cannot_be_asked(jar):
         clearance.claiming.look_into = was
 
 
+def test_a_job_whose_file_is_closed_to_us_may_need_anything(jar, monkeypatch):
+    path = store.path_of(jar, jars.keep(jar, b"old"))
+    os.utime(path, (time.time() - OLD,) * 2)
+    closed = jar.path(jars.put(jar, Place("held", None, "closed")))
+    open_ = os.open
+
+    def refusing(name, flags, *more, **keys):
+        # As for everybody but root.
+        if name == closed and not flags & os.O_PATH:
+            raise PermissionError(13, "Permission denied", name)
+        return open_(name, flags, *more, **keys)
+    monkeypatch.setattr(os, "open", refusing)
+    assert clearance.sweep_store(jar, time.time()) == 0
+    monkeypatch.undo()
+    assert clearance.sweep_store(jar, time.time()) == 1
+
+
 def test_a_jar_of_an_earlier_version_gets_its_archive_when_it_is_first_needed(jar):
     assert not os.path.exists(jar.history)
     finished(jar, "true")

@@ -191,6 +191,23 @@ def test_a_new_file_that_cannot_be_finished_is_not_left_behind(tmp_path, operati
     assert os.listdir(tmp_path) == []
 
 
+def test_what_is_published_by_two_processes_of_one_number_has_two_drafts(tmp_path, monkeypatch):
+    drafts = []
+    create = fsops.create_own
+    monkeypatch.setattr(fsops, "create_own", lambda path, *more: (drafts.append(path), create(path, *more)))
+    fsops.publish(str(tmp_path / "file"), b"one")
+    # Of a container with this computer's name: its processes are numbered anew.
+    monkeypatch.setattr(fsops.node, "pid_namespace", lambda: 1)
+    fsops.publish(str(tmp_path / "file"), b"two")
+    assert len(set(drafts)) == 2
+
+
+def test_a_draft_that_somebody_has_taken_away_is_not_published(tmp_path, monkeypatch):
+    monkeypatch.setattr(fsops, "move", lambda *names: False)
+    with pytest.raises(FileNotFoundError, match="somebody has taken away"):
+        fsops.publish(str(tmp_path / "file"), b"x")
+
+
 def test_publishing_replaces_a_file_whole_or_not_at_all(tmp_path):
     path = jars.write(str(tmp_path / "file"), "old")
     trace = faults.count(lambda: fsops.publish(path, b"new"), str(tmp_path))

@@ -281,6 +281,17 @@ def test_in_a_jar_of_one_user_nobody_else_may_write_what_was_kept(jar, here):
             assert not os.stat(path).st_mode & 0o022, path
 
 
+def test_what_many_files_contain_is_looked_at_once(jar, here, monkeypatch):
+    for number in range(3):
+        (here / f"same{number}").write_text("alpha")
+    prepare(jar, here, snapshot=".")
+    looked = []
+    monkeypatch.setattr(store, "digest_of", lambda path: (looked.append(path), os.path.basename(path))[1])
+    prepare(jar, here, snapshot=".")
+    # That of all four, and the list.
+    assert len(looked) == 2
+
+
 def test_drafts_have_names_that_nobody_else_has(jar):
     assert len({store._beside("/x/y") for _ in range(100)}) == 100
 
