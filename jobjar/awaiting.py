@@ -8,9 +8,9 @@ import errno
 import os
 import time
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from jobjar import census, ends, fslook, glance, jobname, resync, states, text
+from jobjar import accounting, census, ends, fslook, glance, history, jobname, resync, selection, states, text
 from jobjar.errors import NoSuchJob
 from jobjar.job import BAD, COMPLETED, FAILED, LONGEST, LOST_AFTER, PENDING, RUNNING, SHORTEST, Job
 from jobjar.layout import Jar, Place
@@ -25,6 +25,35 @@ RELOCATE, RELOCATE_AT_LAST = 5.0, 30.0
 
 # `status`: what the job returned, 128 + N when the signal N ended it; None when nobody knows, or it never ran.
 Ended = namedtuple("Ended", "job state status")
+
+
+def find(jar: Jar, words: Iterable[str]) -> tuple[list[Job], list[Ended]]:
+    """The jobs that the words mean, and how those have ended that were cleaned away. NoSuchJob and UsageError as
+    `selection.jobs`."""
+    words = list(words)
+    try:
+        return [Job(jar, place) for place in selection.jobs(jar, words)], []
+    except NoSuchJob:
+        found: dict[Place, None] = {}
+        gone: list[Ended] = []
+        for word in words:
+            try:
+                found |= dict.fromkeys(selection.jobs(jar, [word]))
+            except NoSuchJob as error:
+                gone += _archived(jar, word, error)
+        return [Job(jar, place) for place in found], gone
+
+
+def _archived(jar: Jar, word: str, error: NoSuchJob) -> list[Ended]:
+    known = {accounting.name(record): record
+             for record in history.records(jar, history.Wanted(named=selection.meaning(word)))}
+    places = [Place(states.COMPLETED, None, name) for name in known]
+    if not places:
+        raise error
+    if not any(c in word for c in "*?["):
+        selection.one(word, places)
+    return [Ended(Job(jar, place), accounting.string(record, "state") or FAILED, ends.status(record))
+            for place, record in zip(places, known.values())]
 
 
 class Awaited:

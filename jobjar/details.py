@@ -104,7 +104,8 @@ def render(one: Details) -> str:
     """All of it as text, in sections."""
     if one.row is None:
         return text.columns([("JOBID", jobname.split(accounting.name(one.records[-1]))[0]),
-                             ("STATE", "cleaned away; this is what the archive has")]) + _attempts(one) + _usage(one)
+                             ("STATE", f"{accounting.string(one.records[-1], 'state')}; cleaned away, this is what the"
+                                       " archive has")]) + _attempts(one) + _usage(one)
     asked = [f"  {text.escape(word)}\n" for word in directives.texts(one.row.request)]
     return (text.columns([pair for pair in _plain(one) if pair[1] not in ("", None)])
             + ("asked for:\n" + "".join(asked) if asked else "") + _attempts(one) + _usage(one) + _noted(one))

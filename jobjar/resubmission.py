@@ -44,7 +44,8 @@ def _meant(jar: Jar, word: str, wanted: Wanted) -> dict[str, Record]:
 def _request(jar: Jar, record: Record) -> Request:
     name = accounting.name(record)
     if accounting.is_task(record):
-        raise UsageError(f"{name} is a task of an array: `jobjar retry` runs it again, or submit the array once more")
+        retry = "`jobjar retry` runs it again, or " if _file(jar, record, name) else "its file is gone, so "
+        raise UsageError(f"{name} is a task of an array: {retry}submit the array once more")
     data = _data(jar, record, name)
     if data is None:
         raise UsageError(f"{name}: neither its file is in the jar any more nor does the archive say what its command"
@@ -54,11 +55,16 @@ def _request(jar: Jar, record: Record) -> Request:
     return Request(data, priority, category, jobname.word(id) if jobname.number(id + ".") else None)
 
 
+def _file(jar: Jar, record: Record, name: str) -> str | None:
+    """The job's file, if it is in the jar still."""
+    paths = (os.path.join(directory, name) for directory in (jar.completed, jar.failed))
+    return next((path for path in paths if history.is_of(path, record)), None)
+
+
 def _data(jar: Jar, record: Record, name: str) -> bytes | None:
-    for directory in (jar.completed, jar.failed):
-        path = os.path.join(directory, name)
-        if history.is_of(path, record):
-            return submission.content(path)
+    path = _file(jar, record, name)
+    if path:
+        return submission.content(path)
     script, command = accounting.string(record, "script"), accounting.string(record, "command")
     if script is not None:
         return script.encode("utf-8", "surrogateescape")

@@ -113,7 +113,7 @@ def _find(listing: Listing, word: str, wanted: tuple[str, ...]) -> list[Place]:
             tasks = ((place, jobname.array_task(place.name)) for place in found)
             found = [place for place, which in tasks if which and any(which[1] in part for part in indices)]
         if found:
-            return _one(word, _settled(listing.jar, found))
+            return one(word, _settled(listing.jar, found))
     if any(c in word for c in "*?["):
         return _settled(listing.jar, [place for place in listing.places(wanted) if _matches(place.name, word)])
     return []
@@ -138,7 +138,7 @@ def _find_ours(listing: Listing, word: str, wanted: tuple[str, ...]) -> list[Pla
         found = [place for place in listing.places([state])
                  if sought in place.name and jobname.stem(place.name) == sought]
         if found:
-            return _one(word, _settled(listing.jar, found))
+            return one(word, _settled(listing.jar, found))
     return []
 
 
@@ -239,7 +239,7 @@ def _newest(listing: Listing, wanted: tuple[str, ...]) -> list[Place]:
     return _settled(listing.jar, [place for number, place in numbers if number == newest])
 
 
-def _one(word: str, found: list[Place]) -> list[Place]:
+def one(word: str, found: list[Place]) -> list[Place]:
     """`found` when they are one job or one array; else UsageError."""
     arrays = {which[0] if (which := jobname.array_task(place.name)) else place for place in found}
     if len(arrays) == 1 and (len(found) == 1 or len({jobname.array_task(place.name) for place in found}) == len(found)):

@@ -357,7 +357,10 @@ def test_what_a_job_asked_for_is_told_with_it(jar):
 
 def test_a_task_of_an_array_is_not_submitted_alone(jar):
     archive.write(jar, ME, [end(1, "task", command="true", req=["--array=1-3"])])
-    assert "jobjar retry" in run(jar, "--resubmit", "task", code=2)
+    assert "its file is gone, so submit" in run(jar, "--resubmit", "task", code=2)
+    path = jar.path(jars.put(jar, layout.Place("completed", None, "other")))
+    archive.write(jar, ME, [end(2, "other", req=["--array=1-3"], ino=os.stat(path).st_ino)])
+    assert "jobjar retry" in run(jar, "--resubmit", "other", code=2)
 
 
 LINES, ROUNDS = 10_000, 5

@@ -84,7 +84,7 @@ def test_a_job_that_was_cleaned_away_is_shown_as_the_archive_has_it(jar):
     os.remove(f"{jar.completed}/{place.name}")
     os.remove(f"{jar.failed}/{place.name}")
     lines = shown(jar, "old")
-    assert lines[0] == f"JOBID {place.name[:-2]}" and "cleaned away" in lines[1]
+    assert lines[0] == f"JOBID {place.name[:-2]}" and lines[1].startswith("STATE FAILED; cleaned away")
     assert any(" FAILED 3:0 rain " in line for line in lines)
     (found,) = document(jar, place.name)["jobs"]
     assert (found["jobid"], found["state"], found["path"]) == (place.name[:-2], "FAILED", None)

@@ -3,9 +3,9 @@
 import sys
 import time
 
-from jobjar import awaiting, layout, selection, text
+from jobjar import awaiting, layout, text
 from jobjar.awaiting import Awaited
-from jobjar.job import COMPLETED, Job
+from jobjar.job import COMPLETED
 from jobjar.quantities import parse_duration
 
 # For annotations alone; type checkers take it for true.
@@ -37,10 +37,11 @@ def add_options(parser: "Parser") -> None:
 def run(options: "Options", settings: "Settings") -> int:
     """Wait; the exit status is 0 when all have ended well, 1 when one has not, 124 when the time is up."""
     jar = layout.open_jar(settings.home, settings.worker_home)
-    awaited = Awaited(jar, [Job(jar, place) for place in selection.jobs(jar, options.jobs)])
+    jobs, gone = awaiting.find(jar, options.jobs)
+    awaited = Awaited(jar, jobs)
     progress = Progress(awaited)
     try:
-        is_over = awaited.wait(options.timeout, options.any, progress.tell)
+        is_over = bool(options.any and gone) or awaited.wait(options.timeout, options.any, progress.tell)
     finally:
         progress.clear()
     awaited.explain()
@@ -48,10 +49,11 @@ def run(options: "Options", settings: "Settings") -> int:
     if not is_over:
         print(f"the time is up: {awaited.progress()}", file=sys.stderr)
         return TIME_IS_UP
+    ended = gone + awaited.ended
     if options.any:
-        print("".join(f"{text.escape(ended.job.id)}\n" for ended in awaited.ended), end="")
-    tell_bad(awaited.ended)
-    return status_of(awaited.ended, getattr(options, "return"))
+        print("".join(f"{text.escape(one.job.id)}\n" for one in ended), end="")
+    tell_bad(ended)
+    return status_of(ended, getattr(options, "return"))
 
 
 def status_of(ended: list[awaiting.Ended], own: bool) -> int:

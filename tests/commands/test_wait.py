@@ -48,6 +48,23 @@ def test_it_begins_before_the_job_does_and_ends_with_it(jar, submit):
         assert processes.finish(waiting)[0] == 3
 
 
+def test_how_a_job_has_ended_that_was_cleaned_away_is_still_known(jar, submit):
+    bad, good = submit("exit 42", "true")
+    base = "20261121-101500-me-000001000"
+    for index in (1, 2):
+        workers.place(jar, f"{base}_{index}.0", "exit 3")
+    workers.drain(jar)
+    assert programs.run("jobjar", "clean", "--home", jar.home, "--older=0")[0] == 0
+    there, = submit("exit 5")
+    workers.drain(jar)
+    assert wait(jar, "--return", bad) == (42, "", f"{bad}: FAILED, exit status 42\n")
+    assert wait(jar, good) == (0, "", "") and wait(jar, "--any", good, there)[:2] == (0, f"{good}\n")
+    assert wait(jar, "--return", bad, there)[0] == 42 and wait(jar, "--return", base)[0] == 3
+    assert wait(jar, "nothing")[0] == 3
+    assert programs.run("jobjar", "clean", "--home", jar.home, "--older=0")[0] == 0
+    assert "could be any of" in wait(jar, "2026")[2]
+
+
 def test_the_time_is_up(jar, submit):
     one, two = submit("true", "true", category="nobodys")
     status, out, err = wait(jar, "--timeout=0.1s", one, two)
