@@ -123,7 +123,9 @@ def login(id):
 def prepare(jar, capfd, verb):
     """(a job, an array of nine, whether workers can take them) as the verb needs them."""
     how = "-c NOBODY" if verb in OF_WAITING else "--hold" if verb in OF_HELD else ""
-    one = id_of(jar, capfd, f"submit_job -i fit1 --stage-out=result {how} 'echo RE > result; cat result'")
+    # What nobody has fetched is not cleaned away.
+    made = "--stage-out=result" if verb == "fetch" else ""
+    one = id_of(jar, capfd, f"submit_job -i fit1 {made} {how} 'echo RE > result; cat result'")
     array = id_of(jar, capfd, f"submit_job -i many --array=1-9 {how} 'echo said; [ $JJ_ARRAY_TASK_ID != 7 ]'")
     if not how:
         drain(jar)
