@@ -58,16 +58,21 @@ def _snapshot(deposit: store.Deposit, request: Request, directory: str) -> list[
     top = os.path.join(directory, request["snapshot"])
     if not os.path.isdir(top):
         raise UsageError(f"--snapshot: {top} is not a directory: name the one whose files the job needs")
-    found: list[Item] = []
+    # All of them are found before the first is kept: what is refused is refused at once.
+    return [_item(deposit, os.path.join(top, where), where) for where in _files(top)]
+
+
+def _files(top: str) -> list[str]:
+    """The files and links below a directory, relative to it."""
+    found: list[str] = []
     device = None
     for path, directories, names in os.walk(top, onerror=_refuse_closed):
         device = _require_files(path, device)
         # A link to a directory is listed among the directories, and not followed.
         links = [name for name in directories if os.path.islink(os.path.join(path, name))]
-        for name in sorted(names + links):
-            if len(found) == FILES_MAX:
-                raise UsageError(f"--snapshot: {top} has more than {FILES_MAX} files: name a smaller directory")
-            found.append(_item(deposit, os.path.join(path, name), os.path.relpath(os.path.join(path, name), top)))
+        found += (os.path.relpath(os.path.join(path, name), top) for name in sorted(names + links))
+        if len(found) > FILES_MAX:
+            raise UsageError(f"--snapshot: {top} has more than {FILES_MAX} files: name a smaller directory")
     return found
 
 

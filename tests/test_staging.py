@@ -196,6 +196,15 @@ def test_an_input_that_its_owner_saves_while_the_new_one_is_copied_is_not_overwr
     assert not [name for name in os.listdir(here) if name.startswith(".")]
 
 
+def test_an_input_that_has_become_a_link_is_not_overwritten(jar, here, scratch):
+    request = travel(jar, {"stage_in": ["a.txt"]}, here, scratch)
+    staged = carried(jar, scratch, **{"a.txt": "worked upon"})
+    os.rename(here / "a.txt", here / "elsewhere")
+    (here / "a.txt").symlink_to("elsewhere")
+    assert fetching.bring(jar, staged, str(here), staging.given(jar, request)) == ["a.txt.job"]
+    assert os.readlink(here / "a.txt") == "elsewhere" and jars.read(str(here / "elsewhere")) == "alpha"
+
+
 def test_a_file_that_comes_while_the_new_one_is_copied_is_not_overwritten(jar, here, scratch, monkeypatch):
     staged = carried(jar, scratch, out="made")
     meddling(monkeypatch, lambda: (here / "out").write_text("his"))
