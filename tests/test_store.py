@@ -157,6 +157,18 @@ def test_a_file_of_the_kernel_is_no_input(jar, here):
     assert not os.path.exists(jar.store)
 
 
+def test_a_file_without_an_end_is_not_read_beyond_its_length():
+    lengths = []
+
+    class Endless:
+        def read(self, length):
+            lengths.append(length)
+            assert sum(lengths) <= 3 * store.PIECE
+            return bytes(length)
+    with pytest.raises(JobJarError, match="x was changed while it was read, or is no file of a disk"):
+        list(store._pieces(Endless(), "x", 2 * store.PIECE))
+
+
 def test_what_is_longer_than_the_jar_has_room_for_is_not_even_read(jar, here, monkeypatch):
     with open(here / "vast", "wb") as file:
         file.truncate(2**40)
