@@ -126,8 +126,8 @@ def _spool(seen: Inventory, me: Identity, path: str, entry: Entry) -> Iterator[F
         return
     job = spool.job_of(path)
     if job is None:
-        yield Finding(PERSON, "spool-of-nobody", path, "a `jobjar run` was killed while it submitted its job, or before"
-                      " that: when no job prints into this directory, remove it", (entry.ino,))
+        yield Finding(PERSON, "spool-of-nobody", path, "a `jobjar run` was killed, and nothing says whose job prints"
+                      " here: look at what is in it, and remove it when no job does", (entry.ino,))
     else:
         rest = f"; if it waits for the rest of its input, `jobjar cancel {job}`" if feeding.is_cut_short(path) else ""
         yield Finding(UNTIDY, "spool", path, f"what job {job} has printed, whose `jobjar run` was killed: when the job"

@@ -8,18 +8,16 @@ import os
 import sys
 import time
 
-from jobjar import ends, fslook, journal, node, notes, preparation, states, submission, text, waits
+from jobjar import ends, fslook, journal, node, notes, preparation, spool, states, submission, text, waits
 from jobjar.awaiting import resync_after
 from jobjar.config import Settings
 from jobjar.directives import Request
-from jobjar.errors import JobJarError, NoSuchJob, UsageError, at_fault
-from jobjar.feeding import IN, Intake
+from jobjar.errors import JobJarError, NoSuchJob, TryAgain, UsageError, at_fault
+from jobjar.feeding import Intake
 from jobjar.interrupts import Interrupted, Interrupts
-from jobjar.job import COMPLETED, FAILED, LOST_AFTER, Job
+from jobjar.job import CANCELLED, COMPLETED, FAILED, LOST_AFTER, Job
 from jobjar.layout import Jar
-from jobjar.spool import ERR, OUT, Spool
 from jobjar.watch import Alarm
-from jobjar.words import for_shell
 
 BROKEN_PIPE = 141
 # What would send the output elsewhere, or make other jobs than one.
@@ -28,17 +26,6 @@ REFUSED = ("output", "error", "open_mode", "array", "each_line", "from_json", "p
 LOOK_AT_WORKERS, LOOK_AGAIN = 0.15, 30.0
 # Seconds between two looks, which grow from the first to the second; what has not moved is looked for after LOOK_ALL.
 SHORTEST, LONGEST, LOOK_ALL = 0.01, 0.25, 1.0
-
-
-def script(words: list[str]) -> bytes:
-    """The job's file: several words are a command and its arguments as they are, a single one is a line for the shell.
-
-    UsageError when there is nothing to be run.
-    """
-    if not words or not words[0].strip():
-        raise UsageError("the command is empty: write what is to be run")
-    line = words[0] if len(words) == 1 else " ".join(map(for_shell, words))
-    return b"#!/bin/sh\n" + os.fsencode(line) + b"\n"
 
 
 def run(jar: Jar, settings: Settings, words: list[str], wishes: Request) -> int:
@@ -50,7 +37,7 @@ def run(jar: Jar, settings: Settings, words: list[str], wishes: Request) -> int:
         if key in wishes:
             raise UsageError(f"--{key.replace('_', '-')} is of no use to a job whose output is printed here:"
                              " leave it out, or use submit_job")
-    data = script(words)
+    data = submission.plain_script(words)
     with Interrupts() as interrupts:
         client = _Client(jar, settings, node.myself(settings.node), interrupts)
         try:
@@ -74,7 +61,7 @@ class _Client:
 
     def __init__(self, jar: Jar, settings: Settings, me: node.Identity, interrupts: Interrupts) -> None:
         self.jar, self.settings, self.me = jar, settings, me
-        self.spool = Spool(jar, me)
+        self.spool = spool.Spool(jar, me)
         self.may_remove = True
         self._interrupts = interrupts
         self._alarm = Alarm()
@@ -82,8 +69,7 @@ class _Client:
         # The exit status that an interruption has decided, and until when its job's end is waited for.
         self._status: int | None = None
         self._give_up_at = float("inf")
-        self._is_mute = self._makes_files = False
-        self._intake: Intake | None = None
+        self._is_mute = self._makes_files = self._said_cancelled = False
         self._attempts = 0
         # When the job was seen last, and its spool was last written to or closed by it.
         self._seen = self._stirred = self._look_all_at = time.monotonic()
@@ -96,20 +82,20 @@ class _Client:
                 given = self.spool.fill(0)
         except Interrupted as interrupted:
             return 128 + interrupted.number
-        asked = {"export": "ALL", **wishes, "umask": _umask(), "open_mode": "append"}
+        asked = {"export": "ALL", **wishes, **self.spool.wishes(given), "umask": _umask(), "open_mode": "append"}
         if not {"snapshot", "stage_in"} & asked.keys():
             asked.setdefault("chdir", ".")
-        for key, name in (("output", OUT), ("error", ERR)):
-            asked[key] = self.spool.file(name).replace("%", "%%")
-        if isinstance(given, Intake):
-            self._intake, asked["feed"] = given, self.spool.file(IN)
-        elif given:
-            asked["input"] = given
+        self._intake = given if isinstance(given, Intake) else None
         self._makes_files = "stage_out" in asked
         request = preparation.prepare(self.jar, data, asked, self.settings.node)
         self.may_remove = False
-        self._job = Job(self.jar, submission.submit(self.jar, request))
-        self.spool.note(self._job.id)
+        try:
+            self._job = Job(self.jar, submission.submit(self.jar, request, self.spool.note))
+        except TryAgain:
+            self.may_remove = True
+            raise
+        if request.state == states.HELD:
+            _say(f"{self._job.id} is held: it waits for `jobjar release {self._job.id}`")
         self._seen = self._stirred = time.monotonic()
         self._look_at_workers_at = self._seen + LOOK_AT_WORKERS
         return None
@@ -162,8 +148,8 @@ class _Client:
                 self._cancel(BROKEN_PIPE)
             except OSError as error:
                 self._is_mute = True
+                _say(f"standard {'output' if to == 1 else 'error'}: {error.strerror}")
                 self._cancel(1)
-                _say(f"standard {'output' if to == 1 else 'error'}: {error.strerror}: the job is cancelled")
         return moved
 
     def _receive(self, has_ended: bool) -> int:
@@ -237,7 +223,8 @@ class _Client:
         if self._status is not None:
             return
         self._status = status
-        if status != BROKEN_PIPE:
+        if status != BROKEN_PIPE and not self._has_ended():
+            self._said_cancelled = True
             _say(f"{self._job.id} is cancelled")
         self._withdraw("`jobjar run` was interrupted")
         self._give_up_at = time.monotonic() + LOOK_ALL
@@ -252,14 +239,17 @@ class _Client:
                               self.settings.order_time)
 
     def _end(self) -> int:
-        """The job has ended, and all that it has printed has been printed."""
-        self.may_remove = True
+        """The job has ended, and all that it has printed has been printed, or cannot be."""
+        self.may_remove = self._status == BROKEN_PIPE or self.spool.is_seen() or self._keep_unseen()
         self._tell_attempts()
         resync_after([self._job])
         is_lost = self._makes_files and not self._bring_back()
-        if self._status is not None:
-            return self._status
         state = self._job.state
+        if self._status is not None:
+            if self._said_cancelled and state != CANCELLED:
+                # RACE: it ended while the order was on its way.
+                _say(f"{self._job.id} had ended before that: {state}")
+            return self._status
         if state == COMPLETED:
             return int(is_lost)
         status = self._job.exit_status
@@ -268,6 +258,16 @@ class _Client:
         elif state != FAILED:
             _say(f"{self._job.id}: {state}")
         return status or 1
+
+    def _keep_unseen(self) -> bool:
+        """Put what could not be printed where it stays, and tell; False when that is the spool."""
+        try:
+            places = spool.keep(self.jar, self.spool.path, self._job.name)
+        except OSError as error:
+            _say(f"{at_fault(error) or self.jar.logs}: {error.strerror}: what it has printed stays in {self.spool.path}")
+            return False
+        _say(f"not everything could be printed: all that {self._job.id} has printed is in {' and '.join(places)}")
+        return True
 
     def _bring_back(self) -> bool:
         """Fetch what the job has made; False when that cannot be, which is told."""

@@ -1,7 +1,8 @@
 """The directory in limbo/ through which a `jobjar run` and its job exchange what is read and printed.
 
 `limbo/.run.NODE.PID.NONCE/` with `out`, `err` and perhaps `in`, made by the client before it submits and removed by it
-when all has been printed. What is received while the job runs is the matter of `feeding`. docs/PROTOCOL.md section 2.
+when all has been printed, or put into logs/. What is received while the job runs is the matter of `feeding`.
+docs/PROTOCOL.md section 2.
 """
 
 import os
@@ -25,9 +26,18 @@ class Spool:
 
     def __init__(self, jar: Jar, me: Identity) -> None:
         self.path = os.path.join(jar.limbo, f"{layout.RUN}{node.owner(me)}.{node.nonce(me)}")
+        self.tails: list[Tail] = []
+        try:
+            self._make()
+        except OSError as error:
+            fsops.remove_tree(self.path)
+            if error.errno in NO_ROOM:
+                raise TryAgain(f"{self.path}: {error.strerror}: nothing is submitted") from None
+            raise
+
+    def _make(self) -> None:
         fsops.make_directory(self.path, 0o700)
         is_remote = resync.is_on_remote(self.path)
-        self.tails = []
         for name in (OUT, ERR):
             # The job may have any umask, and what it prints is to be read here.
             fsops.create(os.path.join(self.path, name), b"", 0o600, synced=False)
@@ -61,8 +71,22 @@ class Spool:
             raise
         return self.file(IN)
 
+    def wishes(self, given: Intake | str | None) -> Request:
+        """What a job asks for that prints into this spool, and reads what `fill` has said."""
+        asked: Request = {key: self.file(name).replace("%", "%%") for key, name in (("output", OUT), ("error", ERR))}
+        if isinstance(given, Intake):
+            asked["feed"] = self.file(IN)
+        elif given:
+            asked["input"] = given
+        return asked
+
+    def is_seen(self) -> bool:
+        """Whether all that the job has printed so far has been copied."""
+        found = [(tail, fslook.status(*os.path.split(tail.path))) for tail in self.tails]
+        return all(status is None or tail.offset >= status.st_size for tail, status in found)
+
     def note(self, id: str) -> None:
-        """Write down whose spool it is."""
+        """Write down whose spool it is: before there is that job, whose output nobody could find later."""
         fsops.create(self.file(JOB), os.fsencode(id) + b"\n", 0o600, synced=False)
 
     def remove(self) -> bool:
@@ -101,15 +125,19 @@ def outlived(jar: Jar, request: Request) -> Request:
     return {key: value for key, value in request.items() if key not in ("output", "error")}
 
 
-def keep(jar: Jar, path: str, name: str) -> None:
-    """Put what the job NAME has printed into logs/, beside what other attempts have printed, and remove the spool."""
+def keep(jar: Jar, path: str, name: str) -> list[str]:
+    """Put what the job NAME has printed into logs/, beside what other attempts have printed, and remove the spool;
+    the paths of what is there."""
     token = os.path.basename(path).removeprefix(layout.RUN)
+    kept = []
     for stream in (OUT, ERR):
         found = fslook.status(path, stream)
         if found is not None and found.st_size:
             # A name that nobody else has: it contains the client's nonce.
-            fsops.move(os.path.join(path, stream), jar.log(name, f"{token}-{stream}"))
+            kept.append(jar.log(name, f"{token}-{stream}"))
+            fsops.move(os.path.join(path, stream), kept[-1])
     fsops.remove_tree(path)
+    return kept
 
 
 def _copy_file(source: int, path: str) -> None:

@@ -8,10 +8,12 @@ import os
 import stat
 import time
 from _thread import allocate_lock
+from collections.abc import Callable
 
 from jobjar import fsops, jobname, moves, states
 from jobjar.errors import NO_ROOM, JobJarError, TryAgain, UsageError, at_fault
 from jobjar.layout import Jar, Place
+from jobjar.words import for_shell
 
 HEADER = b"#!/bin/sh -f\n"
 MODE = 0o700
@@ -70,6 +72,17 @@ def script(command: str) -> bytes:
     except UnicodeEncodeError as error:
         raise UsageError(f"the command contains {command[error.start]!r}, which no bytes stand for: leave it out, or"
                          " write a script and submit it with -f FILE") from None
+
+
+def plain_script(words: list[str]) -> bytes:
+    """The job's file: several words are a command and its arguments as they are, a single one is a line for the shell.
+
+    UsageError when there is nothing to be run.
+    """
+    if not words or not words[0].strip():
+        raise UsageError("the command is empty: write what is to be run")
+    line = words[0] if len(words) == 1 else " ".join(map(for_shell, words))
+    return b"#!/bin/sh\n" + os.fsencode(line) + b"\n"
 
 
 def plain_name(path: str | os.PathLike | None) -> str:
@@ -151,12 +164,13 @@ def _login() -> str:
 _ARRIVE = {states.UNCLAIMED: moves.submit, states.WAITING: moves.defer, states.HELD: moves.submit_held}
 
 
-def submit(jar: Jar, request: Request) -> Place:
+def submit(jar: Jar, request: Request, tell: Callable[[str], object] | None = None) -> Place:
     """Submit one job; durable on return, and perhaps already claimed.
 
+    `tell` is called with its id before there is a job of that id; what it raises keeps the job from being submitted.
     UsageError: a file is in the way of the category. TryAgain: no space; nothing was submitted.
     """
-    return _submit(jar, [request], synced=True)[0]
+    return _submit(jar, [request], True, tell)[0]
 
 
 def submit_many(jar: Jar, requests: list[Request]) -> list[Place]:
@@ -165,10 +179,11 @@ def submit_many(jar: Jar, requests: list[Request]) -> list[Place]:
 
     If it fails midway the sentence says how many are submitted; the drafts of the others are removed.
     """
-    return _submit(jar, requests, synced=False) if requests else []
+    return _submit(jar, requests, False) if requests else []
 
 
-def _submit(jar: Jar, requests: list[Request], synced: bool) -> list[Place]:
+def _submit(jar: Jar, requests: list[Request], synced: bool,
+            tell: Callable[[str], object] | None = None) -> list[Place]:
     drafts: list[str] = []
     places: list[Place] = []
     try:
@@ -179,6 +194,8 @@ def _submit(jar: Jar, requests: list[Request], synced: bool) -> list[Place]:
             drafts.append(_draft(jar, request, synced))
         if not synced:
             fsops.sync_file_system(jar.limbo)
+        for name in drafts if tell else ():
+            tell(jobname.split(name)[0])
         for name, request in zip(drafts, requests):
             places.append(_ARRIVE[request.state](jar, name, request.category))
     except BaseException as error:

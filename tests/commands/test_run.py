@@ -11,8 +11,8 @@ import sys
 import pytest
 from support import jars, nodes, processes, programs, workers
 
-from jobjar import cli, feeding, fsops, running, streaming, watch
-from jobjar.errors import UsageError
+from jobjar import cli, feeding, fsops, running, spool, streaming, submission, watch
+from jobjar.errors import TryAgain, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -311,6 +311,107 @@ def test_output_that_cannot_be_written_is_an_error_with_a_sentence(jar, worker):
     with open("/dev/full", "wb") as full:
         status, _, err = run("echo lost", stdout=full)
     assert status == 1 and b"standard output: No space left on device" in err
+    kept, = os.listdir(jar.logs)
+    assert jars.read(os.path.join(jar.logs, kept)) == "lost\n" and kept.encode() in err and spools(jar) == []
+
+
+def forked(do):
+    """The status with which a child ends that calls `do`."""
+    pid = os.fork()
+    if pid == 0:
+        code = 99
+        try:
+            code = do()
+        except TryAgain as error:
+            os.write(2, str(error).encode())
+            code = 75
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_what_a_job_printed_that_ended_well_is_kept_when_it_cannot_be_shown_and_nothing_is_called_cancelled(
+        jar, worker, tmp_path, monkeypatch):
+    follow = running._Client.follow
+
+    def late(client):
+        processes.until(lambda: os.listdir(jar.completed), "the end of the job")
+        return follow(client)
+
+    def client():
+        with open("/dev/full", "wb") as full, open(tmp_path / "err", "wb") as err:
+            os.dup2(full.fileno(), 1)
+            os.dup2(err.fileno(), 2)
+            return running.run(jar, workers.settings(jar), ["echo precious; echo more >&2"], {})
+
+    monkeypatch.setattr(running._Client, "follow", late)
+    assert forked(client) == 1
+    said = jars.read(str(tmp_path / "err"))
+    assert "cancelled" not in said and "No space left on device" in said
+    kept = {os.path.join(jar.logs, name) for name in os.listdir(jar.logs)}
+    assert {jars.read(path) for path in kept} == {"precious\n", "more\n"} and spools(jar) == []
+    assert all(path in said for path in kept)
+
+
+def test_what_was_to_be_cancelled_and_had_ended_is_said_to_have_ended(jar, worker, monkeypatch, capfd):
+    withdraw = running._Client._withdraw
+
+    def too_late(client, why):
+        jars.write(f"{jar.home}/go", "")
+        processes.until(lambda: os.listdir(jar.completed), "the end of the job")
+        withdraw(client, why)
+
+    def client():
+        with open("/dev/full", "wb") as full:
+            os.dup2(full.fileno(), 1)
+            line = f"echo precious; while [ ! -e {jar.home}/go ]; do sleep 0.05; done"
+            return running.run(jar, workers.settings(jar), [line], {})
+
+    monkeypatch.setattr(running._Client, "_withdraw", too_late)
+    assert forked(client) == 1
+    assert "had ended before that: COMPLETED" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("refused", ["err", "in", "job", "draft"])
+def test_where_there_is_no_room_nothing_is_submitted_and_nothing_left(jar, tmp_path, monkeypatch, refused):
+    create, copy = fsops.create, spool._copy_file
+
+    def fail(path, *more, **others):
+        kind = "draft" if os.path.dirname(path) == jar.limbo else os.path.basename(path)
+        if kind == refused:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        create(path, *more, **others)
+
+    def fail_to_copy(source, path):
+        copy(source, path)
+        if refused == "in":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    def client():
+        with open(jars.write(str(tmp_path / "given"), "some input"), "rb") as given:
+            os.dup2(given.fileno(), 0)
+        return running.run(jar, workers.settings(jar), ["cat"], {})
+
+    monkeypatch.setattr(fsops, "create", fail)
+    monkeypatch.setattr(spool, "_copy_file", fail_to_copy)
+    assert forked(client) == 75
+    assert os.listdir(jar.limbo) == os.listdir(jar.unclaimed) == []
+
+
+def test_what_a_job_prints_whose_client_is_killed_right_after_the_submission_is_found(jar, monkeypatch):
+    monkeypatch.setattr(running, "Job", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    assert forked(lambda: running.run(jar, workers.settings(jar), ["echo precious"], {})) == -signal.SIGKILL
+    workers.drain(jar)
+    assert os.listdir(jar.completed) and programs.run("jobjar", "check", "--repair")[0] == 0
+    kept, = os.listdir(jar.logs)
+    assert jars.read(os.path.join(jar.logs, kept)) == "precious\n" and spools(jar) == []
+
+
+def test_a_job_that_is_held_is_said_to_wait_for_its_release(jar):
+    process = start("--hold", "true")
+    assert b"is held: it waits for `jobjar release " in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == 143
 
 
 def test_when_its_worker_is_killed_the_job_is_begun_again_and_that_is_said(jar, tmp_path):
@@ -461,9 +562,9 @@ def test_a_job_that_is_retried_without_its_input_is_refused(jar, worker):
 
 
 def test_words_are_quoted_as_the_shell_reads_them():
-    assert running.script(["echo", "a b", "plain-1.0", "it's"]) == b"#!/bin/sh\necho 'a b' plain-1.0 'it'\\''s'\n"
+    assert submission.plain_script(["echo", "a b", "plain-1.0", "it's"]) == b"#!/bin/sh\necho 'a b' plain-1.0 'it'\\''s'\n"
     with pytest.raises(UsageError, match="empty"):
-        running.script([])
+        submission.plain_script([])
 
 
 def test_with_a_worker_at_hand_no_clock_is_waited_for(jar, worker, monkeypatch):
