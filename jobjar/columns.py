@@ -73,7 +73,8 @@ COLUMNS: dict[str, Column] = {
     "where": Column("NODE(REASON)", TEXT, "where it runs or ran, or why it does not run", lambda r, now: where(r)),
     "state": Column("STATE", TEXT, "its state", lambda r, now: r.state),
     "node": Column("NODE", TEXT, "where it runs or ran", lambda r, now: r.node),
-    "reason": Column("REASON", TEXT, "why it waits, in Slurm's words", lambda r, now: r.reason),
+    "reason": Column("REASON", TEXT, "why it waits, in Slurm's words; of a job that has ended badly, how",
+                     lambda r, now: r.reason or r.says),
     "worker": Column("WORKER", TEXT, "the worker that has it", lambda r, now: r.worker),
     "submit": Column("SUBMIT", MOMENT, "when it was submitted", lambda r, now: r.submit),
     "age": Column("AGE", SECONDS, "how long ago that was", lambda r, now: r.submit and max(0.0, now - r.submit)),
@@ -156,7 +157,8 @@ def document(rows: list[Row], names: tuple[str, ...], troubles: Iterable[str], n
 
 def _object(row: Row, keys: Iterable[str], now: float) -> dict:
     array, index = row.task or (None, None)
-    return {**{key: COLUMNS[key].of(row, now) for key in keys}, "directory": row.place.state, "array": array,
+    # How a job has ended stands in "detail".
+    return {**{key: COLUMNS[key].of(row, now) for key in keys}, "reason": row.reason, "directory": row.place.state, "array": array,
             "index": index, "detail": row.says}
 
 

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections import namedtuple
 
 from jobjar import claiming, directives, ends, fslook, fsops, harvest, node, notes, staging, store
 from jobjar.directives import Request
@@ -17,13 +18,17 @@ from jobjar.layout import Jar, Place
 _FETCHED = ".fetched."
 
 
-def fetch(jar: Jar, here: str, place: Place, target: str | None = None) -> tuple[str, list[str]]:
+# `directory`: to which it was brought; `written`: the paths written there, relative to it; `has_made`: whether there was
+# anything to be brought.
+Fetched = namedtuple("Fetched", "directory written has_made")
+
+
+def fetch(jar: Jar, here: str, place: Place, target: str | None = None) -> Fetched:
     """Bring what the finished job at `place` has made to the directory `target`, else to that of its submission.
 
     A note says that it was brought, so that it may be cleaned away; `here` is this node's name.
 
-    The directory, and the paths written there, relative to it: none when the job has made nothing, and none of what is
-    there already. Nothing is overwritten but inputs that are as the job had got them; see `bring`. UsageError
+    Nothing is written of what is there already. Nothing is overwritten but inputs that are as the job had got them; see `bring`. UsageError
     when nobody knows where it was submitted, or the directory is not there.
     """
     request = _request(jar, place)
@@ -32,11 +37,11 @@ def fetch(jar: Jar, here: str, place: Place, target: str | None = None) -> tuple
     if target is None:
         raise UsageError(f"{place.name} does not say where it was submitted: name a directory with --to DIR")
     if end is None or not isinstance(end.get("staged"), str):
-        return target, []
+        return Fetched(target, [], False)
     staged = os.path.basename(end["staged"])
     written = bring(jar, staged, target, staging.given(jar, request))
     _note(jar, here, place, staged)
-    return target, written
+    return Fetched(target, written, True)
 
 
 def _note(jar: Jar, here: str, place: Place, staged: str) -> None:

@@ -99,6 +99,12 @@ def is_directory(path: str) -> bool:
         return False
 
 
+def is_file(directory: str, name: str) -> bool:
+    """Whether a lookup finds a regular file of that name."""
+    found = status(directory, name)
+    return found is not None and stat.S_ISREG(found.st_mode)
+
+
 def is_file_listed(directory: str, name: str) -> bool:
     """Whether an uncached listing of `directory` shows `name` as something other than a symbolic link."""
     # NFS: a lookup may answer "no" from a cached failure for as long as 60 s; a listing does not.

@@ -168,7 +168,7 @@ class _Client:
         """Whether the job's file is where the files of jobs are that have ended; two lookups, most times."""
         now = time.monotonic()
         name = self._job.name
-        if any(_is_file(self.jar, state, name) for state in (states.COMPLETED, states.FAILED)):
+        if any(fslook.is_file(self.jar.directory(state), name) for state in (states.COMPLETED, states.FAILED)):
             return True
         if now < self._look_all_at:
             return False
@@ -240,11 +240,13 @@ class _Client:
 
     def _end(self) -> int:
         """The job has ended, and all that it has printed has been printed, or cannot be."""
-        self.may_remove = self._status == BROKEN_PIPE or self.spool.is_seen() or self._keep_unseen()
         self._tell_attempts()
         resync_after([self._job])
         is_lost = self._makes_files and not self._bring_back()
         state = self._job.state
+        # Whoever interrupts it wants no more of it, and nobody reads a broken pipe.
+        is_unwanted = self._status == BROKEN_PIPE or state == CANCELLED and self._status != 1
+        self.may_remove = is_unwanted or self.spool.is_seen() or self._keep_unseen()
         if self._status is not None:
             if self._said_cancelled and state != CANCELLED:
                 # RACE: it ended while the order was on its way.
@@ -274,7 +276,7 @@ class _Client:
         # Rarely asked for.
         from jobjar import fetching
         try:
-            directory, written = fetching.fetch(self.jar, self.settings.node, self._job.place)
+            directory, written, _ = fetching.fetch(self.jar, self.settings.node, self._job.place)
         except (JobJarError, OSError) as error:
             _say(f"{error}; `jobjar fetch {self._job.id}` brings what the job has made")
             return False
@@ -288,11 +290,6 @@ class _Client:
         _say(f"{self._job.id} has not ended yet: `jobjar wait {self._job.id}` waits for it, and what it prints goes to"
              f" {self.spool.path}")
         return self._status
-
-
-def _is_file(jar: Jar, state: str, name: str) -> bool:
-    found = fslook.status(jar.directory(state), name)
-    return found is not None and (found.st_mode & 0o170000) == 0o100000
 
 
 def _umask() -> int:

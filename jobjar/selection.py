@@ -88,6 +88,9 @@ def _none(listing: Listing, word: str, wanted: tuple[str, ...]) -> str:
     if found:
         return f"{word!r} is not in {_or(wanted)} but in {show(found[0])}"
     trouble = "".join(f"; {sentence}" for sentence in listing.troubles)
+    array, _, tasks = word.rpartition("_")
+    if array and any(c in ",-:" for c in tasks) and _split_indices(f"{array}_[{tasks}]")[1] is not None:
+        return f"{word!r} names no job in {listing.jar.home}: tasks of an array are {array}_[{tasks}]{trouble}"
     return f"{word!r} names no job in {listing.jar.home}: `jobjar list --all` shows those that are there{trouble}"
 
 
@@ -227,7 +230,12 @@ def meaning(word: str) -> Callable[[str], bool]:
 
 
 def _matches(name: str, glob: str) -> bool:
-    return fnmatch.fnmatchcase(name, glob) or fnmatch.fnmatchcase(jobname.split(name)[0], glob)
+    base = jobname.split(name)[0]
+    if fnmatch.fnmatchcase(name, glob) or fnmatch.fnmatchcase(base, glob):
+        return True
+    # Of 100,000 names few are those of tasks.
+    task = jobname.array_task(name) if "_" in base else None
+    return task is not None and fnmatch.fnmatchcase(task[0], glob)
 
 
 def _newest(listing: Listing, wanted: tuple[str, ...]) -> list[Place]:

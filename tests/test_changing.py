@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from support import accounts, jars, processes, workers
+from support import accounts, jars, processes, programs, workers
 
 from jobjar import cancelling, changing, clearance, ends, fslook, fsops, jobname, layout, moves, notes, registration
 from jobjar import retrying, states
@@ -233,6 +233,14 @@ def test_what_has_failed_is_told_from_what_was_cancelled(jar, change):
     workers.drain(jar)
     assert {place.name for place in ends.failed(jar)} == {bad.name, os.path.basename(refused)}
     assert ends.failed(jar, "*-bad") == [bad]
+
+
+def test_where_nothing_has_failed_a_retry_says_so_and_a_pattern_names_no_job(jar):
+    _ended(jar, "true", id="good")
+    status, out, err = programs.run("jobjar", "retry", "--home", jar.home, "--failed")
+    assert (status, out) == (0, "") and "no job has failed" in err
+    status, out, err = programs.run("jobjar", "retry", "--home", jar.home, "--failed", "--pattern=*good")
+    assert (status, out) == (3, "") and "no job that has failed has an id like '*good'" in err
 
 
 @pytest.mark.parametrize("priority", [0, 5])

@@ -168,6 +168,18 @@ def test_indices_in_brackets_mean_those_tasks(jar, array, head):
         selection.jobs(jar, [head + "_[9-2]"])
 
 
+def test_a_glob_that_is_like_the_id_of_an_array_means_all_its_tasks(jar, array):
+    put(jar, "unclaimed", f"{TWO}.0")
+    assert names(jar, "*-sweep") == [place.name for place in array]
+    assert selection.meaning("*-sweep")(array[0].name) and not selection.meaning("*-sweep")(f"{TWO}.0")
+
+
+@pytest.mark.parametrize("tasks", ["3,5", "3,5,9-11", "2-10", "1-11:5"])
+def test_indices_without_brackets_are_told_how_they_are_written(jar, array, tasks):
+    with pytest.raises(NoSuchJob, match=rf"tasks of an array are sweep_\[{tasks}\]"):
+        selection.jobs(jar, [f"sweep_{tasks}"])
+
+
 def test_last_is_what_this_user_submitted_last(jar):
     workers.submit(jar, "true")
     put(jar, "unclaimed", "29991231-235959-someoneelse-000000000.0")

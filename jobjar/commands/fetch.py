@@ -1,8 +1,9 @@
 """`jobjar fetch`: what jobs have made (--stage-out), brought to where they were submitted."""
 
 import os
+import sys
 
-from jobjar import fetching, layout, selection, states
+from jobjar import fetching, jobname, layout, selection, states
 from jobjar.config import Settings
 from jobjar.text import escape
 
@@ -22,11 +23,20 @@ def add_options(parser: "Parser") -> None:
 
 
 def run(options: "Options", settings: Settings) -> int:
-    """Print the path of each file that was written; the exit status is 0."""
+    """Print the path of each file that was written; the exit status is 1 when none of the jobs has made anything."""
     jar = layout.open_jar(settings.home, settings.worker_home)
     target = options.to and os.path.join(os.getcwd(), options.to)
+    has_made = False
     for place in selection.jobs(jar, options.job, (states.COMPLETED, states.FAILED)):
-        directory, written = fetching.fetch(jar, settings.node, place, target)
-        for path in written:
-            print(escape(os.path.join(directory, path)))
-    return 0
+        fetched = fetching.fetch(jar, settings.node, place, target)
+        has_made |= fetched.has_made
+        for path in fetched.written:
+            print(escape(os.path.join(fetched.directory, path)))
+        if not fetched.written:
+            print(f"fetch: {escape(jobname.split(place.name)[0])}: {_nothing(fetched)}", file=sys.stderr)
+    return 0 if has_made else 1
+
+
+def _nothing(fetched: fetching.Fetched) -> str:
+    return f"all that it has made is in {escape(fetched.directory)} already" if fetched.has_made else \
+        "it has made nothing that --stage-out names"

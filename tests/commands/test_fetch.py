@@ -43,7 +43,17 @@ def test_a_snapshot_runs_as_it_was_and_its_result_comes_back(jar, here, call):
     assert (end["state"], end["staged"]) == ("COMPLETED", id.strip())
     assert call("jobjar", "fetch", id.strip()) == (0, f"{here}/result\n", "")
     assert jars.read(str(here / "result")) == "ALPHA\n"
-    assert call("jobjar", "fetch", "last") == (0, "", "")
+    status, out, err = call("jobjar", "fetch", "last")
+    assert (status, out) == (0, "") and f"all that it has made is in {here} already" in err
+
+
+def test_a_job_that_has_made_nothing_is_told_of(jar, here, call):
+    _, nothing, _ = call("submit_job", "true")
+    _, some, _ = call("submit_job", "--stage-out=result", "echo > result")
+    workers.drain(jar)
+    status, out, err = call("jobjar", "fetch", "--to=.", nothing.strip())
+    assert (status, out) == (1, "") and f"{nothing.strip()}: it has made nothing" in err
+    assert call("jobjar", "fetch", "--to=.", nothing.strip(), some.strip())[:2] == (0, f"{here}/result\n")
 
 
 def test_an_input_that_the_job_has_changed_comes_back_in_its_place(jar, here, call):

@@ -331,7 +331,7 @@ def forked(do):
 
 
 def test_what_a_job_printed_that_ended_well_is_kept_when_it_cannot_be_shown_and_nothing_is_called_cancelled(
-        jar, worker, tmp_path, monkeypatch):
+        jar, worker, monkeypatch, capfd):
     follow = running._Client.follow
 
     def late(client):
@@ -339,14 +339,13 @@ def test_what_a_job_printed_that_ended_well_is_kept_when_it_cannot_be_shown_and_
         return follow(client)
 
     def client():
-        with open("/dev/full", "wb") as full, open(tmp_path / "err", "wb") as err:
+        with open("/dev/full", "wb") as full:
             os.dup2(full.fileno(), 1)
-            os.dup2(err.fileno(), 2)
             return running.run(jar, workers.settings(jar), ["echo precious; echo more >&2"], {})
 
     monkeypatch.setattr(running._Client, "follow", late)
     assert forked(client) == 1
-    said = jars.read(str(tmp_path / "err"))
+    said = capfd.readouterr().err
     assert "cancelled" not in said and "No space left on device" in said
     kept = {os.path.join(jar.logs, name) for name in os.listdir(jar.logs)}
     assert {jars.read(path) for path in kept} == {"precious\n", "more\n"} and spools(jar) == []
