@@ -210,6 +210,11 @@ def test_jobs_that_have_ended_are_shown_when_they_are_asked_for(jar):
         ["true", "C", "COMPLETED", "0:0", "rain"], ["exit", "C", "FAILED", "7:0", "rain", "(exit", "status", "7)"],
         ["kill", "C", "FAILED", "0:9", "rain", "(signal", "9)"], ["-", "-", "CANCELLED", "-", "(not", "needed)"]])
     assert len(run(jar, "--state=f,CD,CANCELLED", "--no-header")) == 4
+    said = {line[0]: line[1:] for line in run(jar, "--all", "--columns=name,reason", "--no-header")}
+    assert said == {"waits": ["ReqNodeNotAvail"], "true": ["-"], "exit": ["exit", "status", "7"],
+                    "kill": ["signal", "9"], "-": ["not", "needed"]}
+    found = json.loads(programs.run("jobjar", "list", "--home", jar.home, "--all", "--json")[1])["jobs"]
+    assert {job["detail"]: job["reason"] for job in found if job["name"] == "exit"} == {"exit status 7": ""}
 
 
 def test_a_job_that_moves_on_while_it_is_listed_is_shown_once_where_it_was_seen_last(jar, monkeypatch):
