@@ -158,8 +158,8 @@ def document(rows: list[Row], names: tuple[str, ...], troubles: Iterable[str], n
 def _object(row: Row, keys: Iterable[str], now: float) -> dict:
     array, index = row.task or (None, None)
     # How a job has ended stands in "detail".
-    return {**{key: COLUMNS[key].of(row, now) for key in keys}, "reason": row.reason, "directory": row.place.state, "array": array,
-            "index": index, "detail": row.says}
+    return {**{key: COLUMNS[key].of(row, now) for key in keys}, "reason": row.reason,
+            "directory": row.place.state, "array": array, "index": index, "detail": row.says}
 
 
 def ranges(indices: Iterable[int]) -> str:

@@ -18,8 +18,8 @@ from jobjar.layout import Jar, Place
 _FETCHED = ".fetched."
 
 
-# `directory`: to which it was brought; `written`: the paths written there, relative to it; `has_made`: whether there was
-# anything to be brought.
+# `directory`: to which it was brought; `written`: the paths written there, relative to it; `has_made`: whether there
+# was anything to be brought.
 Fetched = namedtuple("Fetched", "directory written has_made")
 
 
@@ -28,8 +28,8 @@ def fetch(jar: Jar, here: str, place: Place, target: str | None = None) -> Fetch
 
     A note says that it was brought, so that it may be cleaned away; `here` is this node's name.
 
-    Nothing is written of what is there already. Nothing is overwritten but inputs that are as the job had got them; see `bring`. UsageError
-    when nobody knows where it was submitted, or the directory is not there.
+    Nothing is written of what is there already, and nothing overwritten but inputs that are as the job had got them;
+    see `bring`. UsageError when nobody knows where it was submitted, or the directory is not there.
     """
     request = _request(jar, place)
     target = target or request.get("submit_dir")

@@ -266,7 +266,7 @@ class _Client:
         try:
             places = spool.keep(self.jar, self.spool.path, self._job.name)
         except OSError as error:
-            _say(f"{at_fault(error) or self.jar.logs}: {error.strerror}: what it has printed stays in {self.spool.path}")
+            _say(f"{at_fault(error) or self.jar.logs}: {error.strerror}: its output stays in {self.spool.path}")
             return False
         _say(f"not everything could be printed: all that {self._job.id} has printed is in {' and '.join(places)}")
         return True

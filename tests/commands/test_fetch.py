@@ -51,9 +51,9 @@ def test_a_job_that_has_made_nothing_is_told_of(jar, here, call):
     _, nothing, _ = call("submit_job", "true")
     _, some, _ = call("submit_job", "--stage-out=result", "echo > result")
     workers.drain(jar)
-    status, out, err = call("jobjar", "fetch", "--to=.", nothing.strip())
+    status, out, err = call("jobjar", "fetch", "--to", str(here), nothing.strip())
     assert (status, out) == (1, "") and f"{nothing.strip()}: it has made nothing" in err
-    assert call("jobjar", "fetch", "--to=.", nothing.strip(), some.strip())[:2] == (0, f"{here}/result\n")
+    assert call("jobjar", "fetch", "--to", str(here), nothing.strip(), some.strip())[:2] == (0, f"{here}/result\n")
 
 
 def test_an_input_that_the_job_has_changed_comes_back_in_its_place(jar, here, call):

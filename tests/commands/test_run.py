@@ -428,6 +428,9 @@ def test_when_its_worker_is_killed_the_job_is_begun_again_and_that_is_said(jar, 
     with workers.working(jar):
         status, out, err = finish(process)
     assert (status, out) == (3, b"again\n") and b"is begun again (attempt 2)" in err and spools(jar) == []
+    # A client that looked between the two workers has started one.
+    site.stop()
+    processes.until(lambda: not processes.children(), "the end of all workers")
 
 
 def test_without_a_worker_one_is_started_that_ends_when_idle(jar, monkeypatch):
@@ -476,6 +479,8 @@ def test_a_worker_that_does_not_read_its_category_cannot_take_it(jar):
         assert run("-c", "OTHER", "true") == (0, b"", b"")
         assert site.run("stop_worker", "all")[0] == 0
         processes.until(lambda: not site.living(), "the end of both workers")
+    # One leaves the jar a moment before its process ends.
+    processes.until(lambda: not processes.children(), "the end of both processes")
 
 
 def test_a_job_for_another_node_without_a_worker_is_not_run_here(jar):
@@ -493,6 +498,8 @@ def test_a_paused_worker_cannot_take_it(jar):
         assert b"has been started" in run("true")[2]
         assert site.run("stop_worker", "all")[0] == 0
         processes.until(lambda: not site.living(), "the end of both workers")
+    # One leaves the jar a moment before its process ends.
+    processes.until(lambda: not processes.children(), "the end of both processes")
 
 
 @pytest.mark.parametrize("words, said", [
