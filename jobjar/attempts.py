@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 
-from jobjar import again, blame, fsops, jobname, moves, node, notes, runner
+from jobjar import again, blame, fsops, jobname, moves, node, notes, resync, runner
 from jobjar.claiming import CLAIM, LEAVE, PASS_OVER, REFUSE, has_changed, vet
 from jobjar.departures import Attempt, Departures
 from jobjar.directives import Request
@@ -35,6 +35,8 @@ class Attempts:
         self.categories: set[str] = set()
         self._view = jar.view(node.owner(me))
         self._trusted, self._several = trusted, several
+        # NFS: where another node can have changed a file it is opened, not only looked up.
+        self._is_remote = resync.is_on_remote(jar.unclaimed)
         self._others = again.Others(jar, me, longest)
         self._count = 0
         self.rest = 0.0
@@ -69,7 +71,7 @@ class Attempts:
             self._secure(place)
         self.attempt.vetted = vetted
         won = place._replace(state=CLAIMS, holder=self.claims)
-        if vetted.verdict == CLAIM and has_changed(self.jar.path(won), vetted):
+        if vetted.verdict == CLAIM and has_changed(self.jar.path(won), vetted, self._is_remote):
             # RACE: somebody has changed what it asks for and put it back, since it was looked at and before the rename.
             self.adopt(won, server_now)
         return WON

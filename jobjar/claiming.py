@@ -254,9 +254,9 @@ def vet(path: str, trusted: frozenset[int], server_now: float, several: bool = F
         return Vetted(REFUSE, why=f"its #JJ lines will not do: {error}")
 
 
-def has_changed(path: str, vetted: Vetted) -> bool:
-    """Whether the file at `path` is another than the one that was vetted."""
-    new, old = look_into(path)[0], vetted.found
+def has_changed(path: str, vetted: Vetted, is_remote: bool) -> bool:
+    """Whether the file at `path` is another than the one that was vetted; `is_remote`: other nodes may change it."""
+    new, old = look_into(path)[0] if is_remote else fslook.known(path), vetted.found
     return new is not None and (new.st_ino, new.st_size, new.st_mtime_ns) != (old.st_ino, old.st_size, old.st_mtime_ns)
 
 

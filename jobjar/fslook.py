@@ -90,6 +90,14 @@ def status(directory: str, name: str) -> os.stat_result | None:
         os.close(handle)
 
 
+def known(path: str) -> os.stat_result | None:
+    """lstat as this node knows it, or None: all that there is to know where no other node changes anything."""
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
+
+
 def is_directory(path: str) -> bool:
     """Whether `path` is a directory or a link to one; unlike os.path.isdir it does not take an error for a no."""
     try:

@@ -68,7 +68,7 @@ def hold_final(jar: Jar, name: str, mine: str, bad: bool, output: bool, detour: 
         # holds the name, too, for it may die before it can look again.
         is_sure = output or not fresh or not fslook.is_there(jar.logs, name)
         if is_sure and fsops.link(mine, path):
-            if not _is_taken(jar, name, bad, output or fresh):
+            if not _is_taken(jar, name, bad, output):
                 return name
             withdraw(jar, path, mine)
         name = _next_free(name, jar.completed, jar.failed, jar.logs, mine=mine)

@@ -83,7 +83,7 @@ def test_a_worker_that_has_been_declared_dead_says_nothing_more_of_its_job(jar, 
         else:
             fence()
         if how == "end":
-            out.end(attempt, place, runner.Outcome(runner.ENDED, 0.0, 256, usage))
+            out.end(attempt, place, runner.Outcome(runner.ENDED, 0.0, 256, usage), lambda: False)
         else:
             getattr(out, how)(attempt, place, "as the test has it")
     assert notes.read(jar, place.name) == noted and not os.path.exists(jar.staged)

@@ -743,6 +743,20 @@ def test_a_candidate_that_only_a_cache_still_knows_is_left(jar, monkeypatch):
         assert claiming.vet(path, frozenset([os.geteuid()]), remembered.st_mtime + 10).verdict == claiming.LEAVE
 
 
+def test_a_job_that_was_changed_on_another_node_before_its_claim_is_read_anew(jar, monkeypatch):
+    """Its attributes are remembered; what it asks for now is on the server."""
+    path = workers.place(jar, "a.0")
+    vetted = claiming.vet(path, frozenset([os.geteuid()]), os.stat(path).st_mtime + 10)
+    remembered = os.stat(path)
+    jars.write(path + "-new", "#!/bin/sh\n#JJ --nice=3\ntrue\n")
+    os.rename(path + "-new", path)
+    with monkeypatch.context() as patch:
+        for name in ("stat", "lstat"):
+            patch.setattr(os, name, lambda *_, **__: remembered)
+        assert claiming.has_changed(path, vetted, is_remote=True)
+        assert not claiming.has_changed(path, vetted, is_remote=False)
+
+
 def test_every_listing_opens_the_directory_anew(tmp_path):
     path = str(tmp_path / "directory")
     for name in ("a", "b"):
