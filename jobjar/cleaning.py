@@ -20,9 +20,9 @@ from jobjar.node import Identity
 # Which of the jobs that have ended: `older`: so many seconds ago; `keep`: all but so many of the newest; `ended`: in
 # these states; `places`: these alone. None: whatever it is.
 Criteria = namedtuple("Criteria", "older keep ended places", defaults=(None,) * 4)
-# A job to be cleaned away, and its record. `seen`: its file; `is_bad`: whether failed/ said that it had ended badly;
-# `traces`: see there.
-Chosen = namedtuple("Chosen", "place record seen is_bad traces")
+# A job to be cleaned away, and its record. `ended`: when; `inode` and `changed`: of its file, as it was seen; `is_bad`:
+# whether failed/ said that it had ended badly; `traces`: see there; None when the file has one name.
+Chosen = namedtuple("Chosen", "place record ended inode changed is_bad traces")
 
 # The paths of attempt logs, of directories with notes, and of those with what jobs have made.
 Attached = namedtuple("Attached", "logs notes results")
@@ -44,11 +44,10 @@ def choose(jar: Jar, criteria: Criteria, now: float) -> list[Chosen]:
     known = ends.end_lines(jar, [place.name for place in places], failed)
     noted = set(fslook.names(jar.notes))
     found = [one for place in places
-             if (one := _candidate(jar, place, known.get(place.name), place.name in failed, noted)) is not None]
-    ended = {one.place: _ended_at(jar, one) for one in found}
-    found = [one for one in found if (criteria.older is None or ended[one.place] <= now - criteria.older)
+             if (one := _candidate(jar, place, known.pop(place.name, None), place.name in failed, noted)) is not None]
+    found = [one for one in found if (criteria.older is None or one.ended <= now - criteria.older)
              and (criteria.ended is None or one.record.get("state") in criteria.ended)]
-    found.sort(key=lambda one: (ended[one.place], one.record["t"]))
+    found.sort(key=lambda one: (one.ended, one.record["t"]))
     return found if criteria.keep is None else found[:max(0, len(found) - criteria.keep)]
 
 
@@ -61,13 +60,13 @@ def held_back(jar: Jar, chosen: list[Chosen]) -> tuple[list[Chosen], list[str]]:
     return [one for one in chosen if one.place not in kept], told
 
 
-def _ended_at(jar: Jar, one: Chosen) -> float:
+def _ended_at(jar: Jar, place: Place, record: Record, found: os.stat_result) -> float:
     """When it ended, or later: the clock of its node may be slow, and the server has seen it come there."""
-    came = one.seen.st_ctime
-    if one.seen.st_nlink > 1 and (log := fslook.status(jar.logs, one.place.name)):
+    came = found.st_ctime
+    if found.st_nlink > 1 and (log := fslook.status(jar.logs, place.name)):
         # The names of one file have their changes in common.
         came = log.st_ctime
-    return max(one.record["t"], came)
+    return max(record["t"], came)
 
 
 def _ended(jar: Jar) -> list[Place]:
@@ -86,9 +85,14 @@ def _candidate(jar: Jar, place: Place, end: Record | None, is_bad: bool, noted: 
         # Names made by hand come again, and then the end is an earlier job's.
         record = history.without_end(place, found, is_bad, said)
     else:
-        record = {**end, "as": place.name} if end.get("n") != place.name else dict(end)
-    record = {**record, "size": found.st_size, **({"notes": said} if said else {})}
-    return Chosen(place, record, found, is_bad, _traces(jar, place) if found.st_nlink > 1 else None)
+        record = end
+        if end.get("n") != place.name:
+            record["as"] = place.name
+    record["size"] = found.st_size
+    if said:
+        record["notes"] = said
+    return Chosen(place, record, _ended_at(jar, place, record, found), found.st_ino, found.st_ctime_ns, is_bad,
+                  _traces(jar, place) if found.st_nlink > 1 else None)
 
 
 def _traces(jar: Jar, place: Place) -> tuple:
@@ -102,10 +106,10 @@ def _is_as_chosen(jar: Jar, one: Chosen) -> bool:
     # RACE: it may have been retried and run anew since, and what it has made is not what was to go.
     found = fslook.status(jar.directory(one.place.state), one.place.name)
     is_bad = fslook.is_there(jar.failed, one.place.name)
-    if found is None or found.st_ino != one.seen.st_ino or is_bad != (one.is_bad or one.place.state == states.FAILED):
+    if found is None or found.st_ino != one.inode or is_bad != (one.is_bad or one.place.state == states.FAILED):
         return False
     # Each rename of any of its names gives a file another ctime.
-    return found.st_ctime_ns == one.seen.st_ctime_ns if one.traces is None else one.traces == _traces(jar, one.place)
+    return found.st_ctime_ns == one.changed if one.traces is None else one.traces == _traces(jar, one.place)
 
 
 def clean(jar: Jar, me: Identity, chosen: list[Chosen]) -> Iterator[str]:
@@ -113,9 +117,8 @@ def clean(jar: Jar, me: Identity, chosen: list[Chosen]) -> Iterator[str]:
 
     Those that somebody else has taken away meanwhile, or had run again, are passed over.
     """
-    records = [_with_command(jar, one) for one in chosen]
-    if records:
-        archive.write(jar, me, records)
+    if chosen:
+        archive.write(jar, me, (_with_command(jar, one) for one in chosen))
     mine = reservation.text(node.owner(me), node.nonce(me))
     by_place = {one.place: one for one in chosen}
     for at in range(0, len(chosen), BATCH):

@@ -4,6 +4,7 @@ Read only. A journal is read whole, but of its lines only those that may matter 
 """
 
 import fnmatch
+import contextlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator
@@ -56,12 +57,21 @@ def end_lines(jar: Jar, names: Iterable[str], failed: Collection[str] | None = N
     """
     wanted, found = frozenset(names), {}
     for _, path in _journals(jar) if wanted else ():
-        raw = [line for line in _data(path).splitlines() if b'"end"' in line or b'"target"' in line]
-        for final, end in _ends(notes.parse(raw)):
+        for final, end in _all_ends(path):
             is_believed = failed is None or (end.get("state") != "COMPLETED") == (final in failed)
             if final in wanted and is_believed and (final not in found or end["t"] > found[final]["t"]):
                 found[final] = end
     return found
+
+
+def _all_ends(path: str) -> Iterator[tuple[str, dict]]:
+    """As `_ends`, of a whole journal or file of the archive, which may be long."""
+    with contextlib.suppress(FileNotFoundError), fslook.open_file(path) as file:
+        targets = {attempt: final for block in archive.blocks(file)
+                   for attempt, final in _targets(notes.parse([line for line in block if b'"target"' in line])).items()}
+        file.seek(0)
+        for block in archive.blocks(file):
+            yield from _ends(archive.parse([line for line in block if b'"end"' in line]), targets)
 
 
 def status(end: dict | None) -> int | None:
@@ -99,13 +109,17 @@ def _last_end(path: str, final: str, category: str | None) -> dict | None:
     # What else is said of an attempt may be that its job went to another name, or came to this one from another.
     attempts = {line["a"] for line in named if isinstance(line.get("a"), str)}
     lines = [line for attempt in attempts for line in notes.parse(_lines_with(data, attempt))]
-    ends = [end for name, end in _ends(lines) if name == final and category in (None, end.get("c"))]
+    ends = [end for name, end in _ends(lines, _targets(lines)) if name == final and category in (None, end.get("c"))]
     return max(ends, key=lambda end: end["t"]) if ends else None
 
 
-def _ends(lines: list[dict]) -> Iterator[tuple[str, dict]]:
+def _targets(lines: list[dict]) -> dict[str, str]:
+    """Attempt → the last name that target lines among `lines` say it took."""
+    return {line.get("a"): line.get("as") for line in lines if line.get("e") == journal.TARGET}
+
+
+def _ends(lines: list[dict], targets: dict[str, str]) -> Iterator[tuple[str, dict]]:
     """(final name, end line) for each end line among `lines`."""
-    targets = {line.get("a"): line.get("as") for line in lines if line.get("e") == journal.TARGET}
     for line in lines:
         if line.get("e") == journal.END and isinstance(line.get("t"), (int, float)):
             yield targets.get(line.get("a"), line.get("as", line.get("n"))), line

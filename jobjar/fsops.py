@@ -190,7 +190,7 @@ def create(path: str, data: bytes | Iterable[bytes], mode: int, synced: bool = T
         raise
 
 
-def create_own(path: str, data: bytes, mode: int) -> None:
+def create_own(path: str, data: bytes | Iterable[bytes], mode: int) -> None:
     """As `create`, for a name that nobody else makes: what is there is of an earlier try."""
     try:
         create(path, data, mode)

@@ -217,7 +217,7 @@ class _Search:
         """What has been kept, parsed, and the final names that other lines say."""
         lines = [line for _, (_, line) in sorted(self._kept.items(), key=_time, reverse=True)]
         for at in range(0, len(lines), 1000):
-            for record in _parse(lines[at:at + 1000]):
+            for record in archive.parse(lines[at:at + 1000]):
                 final = self.targets.get(record.get("a")) if self.targets else None
                 if final is not None:
                     record.setdefault("as", final)
@@ -226,17 +226,6 @@ class _Search:
 
 def _time(item: tuple) -> float:
     return item[1][0]
-
-
-def _parse(lines: list[bytes]) -> list[Record]:
-    # At once, for that takes two thirds of the time.
-    try:
-        found = json.loads(b"[" + b",".join(lines) + b"]")
-    except ValueError:
-        return notes.parse(lines)
-    # Torn lines may add up to something else.
-    is_whole = len(found) == len(lines) and all(type(record) is dict for record in found)
-    return found if is_whole else notes.parse(lines)
 
 
 def _raw_filter(wanted: Wanted) -> Callable[[bytes], bool] | None:

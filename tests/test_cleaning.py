@@ -235,6 +235,19 @@ def test_a_job_under_another_name_keeps_what_it_had(jar, where):
     assert cleaning.attachments(jar, time.time()).logs == [log]
 
 
+def test_long_journals_and_archives_are_read_and_written_a_block_at_a_time(jar, monkeypatch):
+    monkeypatch.setattr(archive, "BLOCK", 100)
+    found = [end(at, f"job{at}.0", exit=at) for at in range(20)]
+    journal(jar, "rain.77", *found, {"e": "target", "a": found[3]["a"], "as": "job3~2.0"})
+    names = [*(line["n"] for line in found), "job3~2.0"]
+    known = ends.end_lines(jar, names)
+    assert known.pop("job3~2.0") == found[3] and known == {line["n"]: line for line in found if line != found[3]}
+    archive.write(jar, ME, ({**line, "cleaned": 1.0} for line in found))
+    assert {record["n"]: record["exit"] for record in history.records(jar, Wanted())} == {
+        line["n"]: line["exit"] for line in found}
+    assert ends.end_lines(jar, ["job7.0"])["job7.0"]["exit"] == 7
+
+
 def test_the_script_of_a_job_with_options_is_kept_and_a_long_one_is_not(jar):
     finished(jar, "true " + "x" * 5000)
     jars.put(jar, Place("unclaimed", None, "asks"))
