@@ -23,7 +23,7 @@ RULES = {
     ("awaiting", "completed/ first"):
         f"{FAULTS}::test_a_job_that_ends_badly_between_two_listings_is_never_called_successful",
     ("departures", "a server that does not answer"): f"{FAULTS}::test_a_server_that_does_not_answer_fences_nobody",
-    ("attempts", "it is opened, not only looked up"):
+    ("attempts", "where another node can have changed a file"):
         f"{FAULTS}::test_a_job_that_was_changed_on_another_node_before_its_claim_is_read_anew",
     ("beat", "since an earlier beat"): f"{GLANCE}::test_the_servers_clock_is_asked_before_a_listing_is_judged_by_it",
     ("beat", "a lost reply says"): f"{FAULTS}::test_the_servers_clock_is_told_although_the_reply_was_lost",
