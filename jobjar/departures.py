@@ -5,7 +5,6 @@ recorded is never taken up again by the worker that ran it.
 """
 
 import os
-import pwd
 from collections.abc import Callable
 
 from jobjar import again, directives, fslook, fsops, harvest, jobname, moves, node, notes, reservation, runner
@@ -175,10 +174,7 @@ class Departures:
 
     def _login(self, uid: int) -> str:
         if uid not in self._users:
-            try:
-                self._users[uid] = pwd.getpwuid(uid).pw_name
-            except KeyError:
-                self._users[uid] = str(uid)
+            self._users[uid] = notes.login(uid)
         return self._users[uid]
 
     def insist(self, step: Callable[[], object],

@@ -4,12 +4,11 @@ Only what was looked at is said; when nothing stands in a job's way, that is sai
 """
 
 import os
-import pwd
 from collections import namedtuple
 from collections.abc import Iterator
 
-from jobjar import accounting, census, fslook, jobname, layout, listing, obstacles, reasons, registration, staff, states
-from jobjar import text
+from jobjar import accounting, census, fslook, jobname, layout, listing, notes, obstacles, reasons, registration
+from jobjar import staff, states, text
 from jobjar.census import Census
 from jobjar.config import Settings
 from jobjar.job import PENDING, RUNNING
@@ -105,22 +104,15 @@ _MARKERS = (
 def _by(top: str, name: str) -> str:
     """Who has made a marker, and when."""
     found = fslook.status(top, name)
-    return f" by {_login(found.st_uid)} since {accounting.moment(found.st_mtime)}" if found else ""
-
-
-def _login(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+    return f" by {notes.login(found.st_uid)} since {accounting.moment(found.st_mtime)}" if found else ""
 
 
 def _trust(job: Pending, worker: Worker) -> Iterator[str]:
     record = registration.read(job.jar, worker.name)
     uid = record.extra.get("uid") if record else None
     if type(uid) is int and job.status is not None and job.status.st_uid != uid:
-        owner = _login(job.status.st_uid)
-        yield (f"runs jobs of {_login(uid)}, and this one's file is {owner}'s: it refuses it, unless JJ_TRUSTED_USERS"
+        owner = notes.login(job.status.st_uid)
+        yield (f"runs jobs of {notes.login(uid)}, and this one's file is {owner}'s: it refuses it, unless JJ_TRUSTED_USERS"
                f" names {owner} where it was started")
 
 

@@ -6,7 +6,6 @@ is opened only for columns that need it, and the journals are read only for jobs
 
 import fnmatch
 import os
-import pwd
 import stat
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator
@@ -89,12 +88,7 @@ def _row(jar: Jar, place: Place, state: str, **more: object) -> Row:
 def _of_file(jar: Jar, place: Place) -> tuple[str | None, float | None]:
     """Owner and age of a file whose name does not say them."""
     found = fslook.status(*os.path.split(jar.path(place)))
-    if found is None:
-        return None, None
-    try:
-        return pwd.getpwuid(found.st_uid).pw_name, found.st_mtime
-    except KeyError:
-        return str(found.st_uid), found.st_mtime
+    return (notes.login(found.st_uid), found.st_mtime) if found else (None, None)
 
 
 def _running(jar: Jar, seen: census.Census) -> Iterator[Row]:

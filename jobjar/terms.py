@@ -1,11 +1,10 @@
 """What a request means for the start of a job: its command line, its environment, and the terms of `launch`."""
 
 import os
-import pwd
 import time
 from collections import namedtuple
 
-from jobjar import jobenv, jobname, launch, limits, patterns, tasks, words
+from jobjar import jobenv, jobname, launch, limits, notes, patterns, tasks, words
 from jobjar.directives import Request
 from jobjar.errors import UsageError
 
@@ -64,15 +63,7 @@ def _value(letter: str, request: Request, name: str, plain: dict[str, str]) -> s
     if letter == "a":
         return str(task[1]) if task else ""
     if letter == "u":
-        return _login(plain["JJ_JOB_FILE"])
+        return notes.login(os.lstat(plain["JJ_JOB_FILE"]).st_uid)
     if letter == "x":
         return jobname.word(task[0] if task else id) or id
     return plain["JJ_NODE"] if letter == "N" else id
-
-
-def _login(path: str) -> str:
-    uid = os.lstat(path).st_uid
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
