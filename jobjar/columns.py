@@ -13,8 +13,7 @@ from jobjar.errors import UsageError
 # The schema of the JSON document: a new number when a key changes its meaning or goes.
 SCHEMA = 1
 # Slurm's states that ours can be, with Slurm's letters.
-CODES = {"PENDING": "PD", "RUNNING": "R", "COMPLETED": "CD", "FAILED": "F", "CANCELLED": "CA", "TIMEOUT": "TO",
-         "OUT_OF_MEMORY": "OOM", "NODE_FAIL": "NF"}
+CODES = {"PENDING": "PD", "RUNNING": "R", **accounting.STATES}
 # Reasons whose word says too little; "" is that of a job that does not wait.
 _TO_BE_EXPLAINED = ("", "JobHeldUser", "ReqNodeNotAvail", "BadConstraints")
 

@@ -55,11 +55,6 @@ def withdraw(path: str) -> None:
     fsops.remove(path)
 
 
-def is_pending(path: str) -> bool:
-    """Whether the worker has not dealt with the order yet."""
-    return fslook.is_there(*os.path.split(path))
-
-
 class Desk:
     """The orders to one worker, looked at while it has a job running."""
 

@@ -59,9 +59,9 @@ OPTIONS: dict[str, Option] = {
     "hold": Option(PLACE, None, None, "let it wait in held/ until somebody releases it"),
     "array": Option(PLACE, "INDICES", parameters.array, "one job for each index: 1-100, 1-9:2,20, 1-1000%5 (at most 5"
                     " of them at a time)"),
-    "each-line": Option(PLACE, "FILE", parameters.path_or_dash, "one job for each line of FILE (- is standard input);"
+    "each-line": Option(PLACE, "FILE", parameters.path, "one job for each line of FILE (- is standard input);"
                         " the line is in JJ_ENTRY"),
-    "from-json": Option(PLACE, "FILE", parameters.path_or_dash, "one job for each item of the JSON list in FILE (- is"
+    "from-json": Option(PLACE, "FILE", parameters.path, "one job for each item of the JSON list in FILE (- is"
                         " standard input); the item is in JJ_ENTRY"),
     "per-job": Option(PLACE, "N", parameters.positive, "run so many tasks of an array one after the other in one job"),
     "begin": Option(JOB, "TIME", moments.parse, "let it wait until then: 2026-12-24T18:00, 18:00, now+2h",

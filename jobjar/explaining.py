@@ -33,7 +33,7 @@ def explain(jar: Jar, me: Identity, place: Place, settings: Settings) -> Explana
     if place.state in states.QUEUES:
         facts = Facts(jar, seen)
         job = Pending(facts, place, settings)
-        says = [sentence for _, rule in obstacles.RULES for sentence in rule(job)]
+        says = [sentence for rule in obstacles.RULES for sentence in rule(job)]
         # A list opens no file of a job in the queue, and does not know.
         reason = Reason(*job.said) if job.said and place.state == UNCLAIMED else reasons.of(facts, place)
         if not says and reason == reasons.NONE:
@@ -112,8 +112,8 @@ def _trust(job: Pending, worker: Worker) -> Iterator[str]:
     uid = record.extra.get("uid") if record else None
     if type(uid) is int and job.status is not None and job.status.st_uid != uid:
         owner = notes.login(job.status.st_uid)
-        yield (f"runs jobs of {notes.login(uid)}, and this one's file is {owner}'s: it refuses it, unless JJ_TRUSTED_USERS"
-               f" names {owner} where it was started")
+        yield (f"runs jobs of {notes.login(uid)}, and this one's file is {owner}'s: it refuses it, unless"
+               f" JJ_TRUSTED_USERS names {owner} where it was started")
 
 
 def _running(seen: Census, place: Place) -> Iterator[str]:

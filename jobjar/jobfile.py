@@ -47,19 +47,16 @@ def begun(head: bytes, size: int, has_nul: bool, request: Request, name: str) ->
     """As `written`, of a file of `size` bytes that begins with `head`, HEAD_MAX bytes at least if there are as many:
     with what it begins then, and from which byte on it goes on as it was. `has_nul`: whether it holds a NUL."""
     lines = directives.lines(request)
-    text, at = _replaced(head, lines) if _takes_comments(head, has_nul) else (_carried(size, lines, name), 0)
+    text, at = _replaced(head, lines) if takes_comments(head, has_nul) else (_carried(size, lines, name), 0)
     if len(directives.block(text)) > HEAD_MAX:
         raise UsageError(f"what the job asks for is longer than {HEAD_MAX} bytes: export fewer variables, or write"
                          " them into a file that the job reads")
     return text, at
 
 
-def takes_comments(data: bytes) -> bool:
-    """Whether #JJ lines may be put into the file: its interpreter takes # for the beginning of a comment."""
-    return _takes_comments(data, b"\0" in data)
-
-
-def _takes_comments(head: bytes, has_nul: bool) -> bool:
+def takes_comments(head: bytes, has_nul: bool) -> bool:
+    """Whether #JJ lines may be put into the file that begins with `head`: its interpreter takes # for the beginning of
+    a comment. `has_nul`: whether the file holds a NUL."""
     if head.startswith(_FIRST):
         return True
     # A program, or a script with an archive behind it, which may be found by counting lines or bytes, is left as it is.

@@ -112,13 +112,5 @@ def turn(job: Pending) -> Iterator[str]:
 NOTHING = ("nothing stands in its way: looked at were its file, its #JJ lines, its notes, its time, its turn and every"
            " worker; one of them should claim it at its next look")
 
-# (what the rule looks at, the rule): sentences about what stands in the job's way, and what to do about it.
-RULES: tuple[tuple[str, Callable[[Pending], Iterator[str]]], ...] = (
-    ("file", _file),
-    ("request", _request),
-    ("held", _held),
-    ("waiting", _waits),
-    ("failures", _failures),
-    ("category", _category),
-    ("drains", _drains),
-)
+# Each gives sentences about what stands in the job's way, and what to do about it.
+RULES: tuple[Callable[[Pending], Iterator[str]], ...] = (_file, _request, _held, _waits, _failures, _category, _drains)

@@ -14,7 +14,7 @@ TEXT_MAX = 1000
 # Linux starts no program with a variable of 128 KiB.
 VARIABLE_MAX = 128 * 1024 - 1
 _SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "ALRM": 14, "TERM": 15, "CONT": 18,
-           "STOP": 19, "TSTP": 20, "XCPU": 24, "WINCH": 28}
+            "STOP": 19, "TSTP": 20, "XCPU": 24, "WINCH": 28}
 NONE, ALL = "NONE", "ALL"
 # Variables with such names are the worker's to set.
 OURS = "JJ_"
@@ -192,11 +192,6 @@ def paths(text: str) -> list[str]:
 def show_path(value: str) -> str:
     """One path as `paths` reads it."""
     return value.replace("\\", "\\\\").replace(",", "\\,")
-
-
-def path_or_dash(text: str) -> str:
-    """A path, or "-" for standard input."""
-    return path(text)
 
 
 def open_mode(text: str) -> str:

@@ -119,7 +119,7 @@ def why_unable(worker: Worker) -> str:
 
 def of(facts: Facts, place: Place) -> Reason:
     """Why the job at `place`, in one of the queues, is not running."""
-    return next((reason for _, rule in RULES if (reason := rule(facts, place))), NONE)
+    return next((reason for rule in RULES if (reason := rule(facts, place))), NONE)
 
 
 def _never_claimed(facts: Facts, place: Place) -> Reason | None:
@@ -169,13 +169,6 @@ def _all_busy(facts: Facts, place: Place) -> Reason | None:
     return Reason("Resources") if all(worker.state == staff.RUNNING for worker in facts.able(place.category)) else None
 
 
-# (what the rule looks at, the rule): the reason, or None when it does not stand in the job's way.
-RULES: tuple[tuple[str, Callable[[Facts, Place], Reason | None]], ...] = (
-    ("file", _never_claimed),
-    ("held", _held),
-    ("waiting", _waits),
-    ("category", _nobody_reads_it),
-    ("workers", _nobody_claims),
-    ("priority", _others_first),
-    ("resources", _all_busy),
-)
+# Each gives the reason, or None when what it looks at does not stand in the job's way.
+RULES: tuple[Callable[[Facts, Place], Reason | None], ...] = (
+    _never_claimed, _held, _waits, _nobody_reads_it, _nobody_claims, _others_first, _all_busy)

@@ -64,7 +64,7 @@ def _detach(jar: Jar, settings: Settings, terms: Terms, report: int) -> None:
         _forget_origin(report)
         worker = _register_and_tell(jar, settings, terms, report)
         if worker:
-            code = work(jar, settings, worker, terms)
+            code = work(jar, worker, terms)
     finally:
         os._exit(code)
 
@@ -112,7 +112,7 @@ def foreground(jar: Jar, settings: Settings, terms: Terms) -> int:
     trust.require(jar, settings)
     worker = register(jar, settings, terms, _stand_in)
     print(worker.name, flush=True)
-    return work(jar, settings, worker, terms)
+    return work(jar, worker, terms)
 
 
 def _stand_in(child: int) -> None:
@@ -197,7 +197,7 @@ def _recover(jar: Jar, settings: Settings, me: node.Identity, record: registrati
         return recovered
 
 
-def work(jar: Jar, settings: Settings, worker: Worker, terms: Terms) -> int:
+def work(jar: Jar, worker: Worker, terms: Terms) -> int:
     """Let the worker work to its end; 0 when it has left in order, with a successor if one was asked for."""
     while True:
         try:

@@ -47,7 +47,7 @@ def test_a_cancelled_job_is_ended_at_once_and_says_by_whom_and_why(jar, run):
     assert end["state"] == "CANCELLED" and end["signal"] == 15
     assert end["why"] == "cancelled by me@rain: a mistake"
     assert os.path.lexists(f"{jar.failed}/{place.name}")
-    processes.until(lambda: not control.is_pending(path), "the removal of the order")
+    processes.until(lambda: not os.path.exists(path), "the removal of the order")
 
 
 def test_a_job_is_cancelled_where_no_inotify_tells_of_it(jar):
@@ -61,7 +61,7 @@ def test_a_job_is_cancelled_where_no_inotify_tells_of_it(jar):
 def test_an_order_for_another_attempt_is_removed_and_harms_nobody(jar, run):
     worker, place = run
     path = _order(worker, place, attempt="earlier-1")
-    processes.until(lambda: not control.is_pending(path), "the removal of the order")
+    processes.until(lambda: not os.path.exists(path), "the removal of the order")
     _order(worker, place, "order-2")
     # Had the first one been obeyed, the words of the second would not be there.
     assert _end(worker, place)["why"] == "cancelled by me@rain: a mistake"
@@ -73,7 +73,7 @@ def test_what_is_no_order_is_removed_and_reported(jar, run, text):
     worker, place = run
     path = os.path.join(jar.orders(worker.name), "nonsense")
     fsops.publish(path, text.encode())
-    processes.until(lambda: not control.is_pending(path), "the removal")
+    processes.until(lambda: not os.path.exists(path), "the removal")
     assert "nonsense is not obeyed" in worker.log()
     _order(worker, place)
     assert _end(worker, place)["state"] == "CANCELLED"

@@ -74,7 +74,7 @@ def test_lines_that_will_not_do_are_told_before_a_worker_refuses_the_job(jar):
 def test_who_holds_a_job_since_when_and_why_is_told_and_how_to_let_it_go(jar, monkeypatch):
     put(jar, "held", "job")
     assert "held since it was submitted; `jobjar release job`" in says(jar)
-    monkeypatch.setattr(notes, "login", lambda: "ann")
+    monkeypatch.setattr(notes, "login", lambda uid=None: "ann")
     notes.add(jar, "rain.7", "job", None, "hold", why="look first", t=time.mktime((2026, 1, 2, 3, 4, 5, 0, 0, -1)))
     assert "held by ann@rain since 2026-01-02T03:04:05: look first; `jobjar release job`" in says(jar)
 

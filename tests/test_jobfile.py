@@ -35,14 +35,14 @@ def test_lines_are_put_behind_the_head_and_in_the_place_of_those_that_are_there(
     b"#!/bin/sh", b"#! /bin/bash -e", b"#!/usr/bin/env python3", b"#!/usr/bin/env -S python3.11 -u", b"#!/opt/perl5.36",
     b"#!/usr/bin/env -S A=1 ruby", b"#!/usr/bin/awk -f", b"#!/bin/busybox sh", b"echo", b"#!/usr/bin/env -i bash"])
 def test_interpreters_whose_comments_begin_with_a_hash_take_lines(first):
-    assert jobfile.takes_comments(first + b"\nx\n")
+    assert jobfile.takes_comments(first + b"\nx\n", False)
 
 
 @pytest.mark.parametrize("data", [
     b"\x7fELF\2\1\1\0", b"#!/usr/bin/env node\n", b"#!/usr/bin/php\n", b"#!/usr/bin/lua\n", b"#!\n", b"#!/usr/bin/env\n",
     b"PK\3\4\0", b"#!/bin/sh\n" + b"x\n" * 9999 + b"\0", b"#!/usr/bin/env python3\nPK\3\4\0"])
 def test_programs_archives_and_other_interpreters_are_carried(data):
-    assert not jobfile.takes_comments(data)
+    assert not jobfile.takes_comments(data, b"\0" in data)
     text = jobfile.written(data, REQUEST)
     assert text.endswith(b"\nexit 126\n" + data) and directives.read(text) == REQUEST
 

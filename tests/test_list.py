@@ -114,7 +114,7 @@ def test_jobs_of_categories_that_are_read_earlier_come_first(jar):
 @pytest.mark.parametrize("more, says", [({"why": "the input is wrong"}, "JobHeldUser: the input is wrong"),
                                         ({}, "JobHeldUser: by ann@rain")])
 def test_a_held_job_says_why_or_by_whom(jar, more, says, monkeypatch):
-    monkeypatch.setattr(notes, "login", lambda: "ann")
+    monkeypatch.setattr(notes, "login", lambda uid=None: "ann")
     put(jar, "held", "a")
     notes.add(jar, "rain.7", "a", None, "hold", why="an earlier reason")
     notes.add(jar, "rain.7", "a", None, "hold", t=time.time() + 1, **more)

@@ -95,7 +95,7 @@ class World:
                 self.resubmit()
             return kind
         worker.attempts.perform = and_resubmit
-        starting.work(self.jar, self.settings, worker, TERMS)
+        starting.work(self.jar, worker, TERMS)
 
     def resubmit(self):
         if not self.has("second") and invariants.places(jars.tree(self.jar)).get("first", [""])[0].startswith("completed/"):

@@ -98,7 +98,7 @@ class Soak:
 
     def _worker(self) -> None:
         terms = starting.Terms((CATEGORY,))
-        starting.work(self.jar, self.settings, starting.register(self.jar, self.settings, terms), terms)
+        starting.work(self.jar, starting.register(self.jar, self.settings, terms), terms)
 
     def _recover(self) -> None:
         supervision.recover(self.jar, self.settings)

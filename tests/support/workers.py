@@ -115,7 +115,7 @@ def _be_a_worker(jar: Jar, chosen: config.Settings, terms: starting.Terms, befor
         os.chdir("/")
         if before:
             before()
-        code = starting.work(jar, chosen, starting.register(jar, chosen, terms), terms)
+        code = starting.work(jar, starting.register(jar, chosen, terms), terms)
     except BaseException:
         traceback.print_exc()
     finally:
