@@ -90,8 +90,8 @@ OPTIONS: dict[str, Option] = {
     "error": Option(JOB, "FILE", _pattern, "what it prints on standard error goes to this file"),
     "open-mode": Option(JOB, "append|truncate", parameters.open_mode, "what becomes of what is in those files (default"
                         " truncate)"),
-    "wrap-with": Option(JOB, "PROGRAM", parameters.line, "run it by this program, which gets the job's command line as"
-                        " its arguments"),
+    "wrap-with": Option(JOB, "PROGRAM", parameters.program, "run it by this program, which gets the job's command line"
+                        " as its arguments"),
     "snapshot": Option(JOB, "DIR", parameters.path, "run it in a copy of this directory as it is now"),
     "stage-in": Option(JOB, "FILE,…", parameters.paths, "files that it needs, for nodes that have not got them"
                        " (a comma in a name: \\,); may be given several times", many=True, show=parameters.show_path),

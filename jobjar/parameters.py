@@ -5,7 +5,7 @@ Pure. `directives.OPTIONS` says which of these belongs to which option. What `sh
 
 import os
 
-from jobjar import quantities
+from jobjar import quantities, words
 from jobjar.errors import UsageError
 
 # How many tasks an array may have, its greatest index, and how long the text that says its indices may be.
@@ -25,6 +25,13 @@ def line(text: str) -> str:
     if not text or not text.isprintable() or len(text) > TEXT_MAX:
         raise UsageError(f"{text[:40]!r} is not one line of 1 to {TEXT_MAX} characters without control characters:"
                          " write a plainer one")
+    return text
+
+
+def program(text: str) -> str:
+    """A program and its first arguments, as the words of a line."""
+    if not words.split(line(text)):
+        raise UsageError(f"{text!r} names no program: write one, and its first arguments behind it")
     return text
 
 
@@ -145,14 +152,21 @@ def signal_name(number: int) -> str:
 
 
 def export(text: str) -> str:
-    """NONE, ALL, or names and assignments separated by commas; ALL may be among them."""
-    for part in text.split(","):
+    """NONE, ALL, or names and assignments separated by commas; ALL or NONE may be among them."""
+    parts = text.split(",")
+    if NONE in parts and ALL in parts:
+        raise UsageError(f"{text[:40]!r} asks for all variables and for none: leave out {NONE} or {ALL}")
+    for part in parts:
         name, equals, _ = part.partition("=")
         if not name or not name.isprintable() or any(c.isspace() for c in name):
             raise UsageError(f"{part[:40]!r} is no variable: write NONE, ALL, or names and assignments with commas"
                              " between them, as HOME,LEVEL=3")
         if name.startswith(OURS):
             raise UsageError(f"{name} is set by the worker, as all names that begin with {OURS}: choose another name")
+        # What is here already may have any name: a function that bash exports, for example.
+        if equals and not (name.isascii() and name.isidentifier()):
+            raise UsageError(f"{name[:40]!r} is no name of a variable to a shell: write letters, digits and _, and no"
+                             " digit first")
         variable(part if equals else part + "=")
     return text
 

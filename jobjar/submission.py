@@ -8,12 +8,10 @@ import os
 import stat
 import time
 from _thread import allocate_lock
-from collections.abc import Callable
 
 from jobjar import fsops, jobname, moves, states
 from jobjar.errors import NO_ROOM, JobJarError, TryAgain, UsageError, at_fault
 from jobjar.layout import Jar, Place
-from jobjar.words import for_shell
 
 HEADER = b"#!/bin/sh -f\n"
 MODE = 0o700
@@ -25,6 +23,8 @@ LIST = ":::"
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobjar.largefile import LargeFile
 
 _lock = allocate_lock()
@@ -81,6 +81,8 @@ def plain_script(words: list[str]) -> bytes:
     """
     if not words or not words[0].strip():
         raise UsageError("the command is empty: write what is to be run")
+    # Of use to `jobjar run` alone.
+    from jobjar.words import for_shell
     line = words[0] if len(words) == 1 else " ".join(map(for_shell, words))
     return b"#!/bin/sh\n" + os.fsencode(line) + b"\n"
 
@@ -164,7 +166,7 @@ def _login() -> str:
 _ARRIVE = {states.UNCLAIMED: moves.submit, states.WAITING: moves.defer, states.HELD: moves.submit_held}
 
 
-def submit(jar: Jar, request: Request, tell: Callable[[str], object] | None = None) -> Place:
+def submit(jar: Jar, request: Request, tell: "Callable[[str], object] | None" = None) -> Place:
     """Submit one job; durable on return, and perhaps already claimed.
 
     `tell` is called with its id before there is a job of that id; what it raises keeps the job from being submitted.
@@ -183,7 +185,7 @@ def submit_many(jar: Jar, requests: list[Request]) -> list[Place]:
 
 
 def _submit(jar: Jar, requests: list[Request], synced: bool,
-            tell: Callable[[str], object] | None = None) -> list[Place]:
+            tell: "Callable[[str], object] | None" = None) -> list[Place]:
     drafts: list[str] = []
     places: list[Place] = []
     try:

@@ -47,7 +47,15 @@ def run(options: "Options", settings: "Settings") -> int:
         print(f"submit_job: {said}", file=sys.stderr)
     if options.command:
         _warn_of_relative_path(options.command, getattr(options, "asked", {}))
+    if (options.file or hasattr(options, "asked")) and submission.may_ask(request.data):
+        _warn_of_absent(request.data)
     return 0
+
+
+def _warn_of_absent(data: object) -> None:
+    from jobjar import doubts, text
+    for sentence in doubts.absent(data):
+        print(f"submit_job: {text.escape(sentence)}: on such a node the job is refused", file=sys.stderr)
 
 
 def _submit_array(jar: layout.Jar, request: submission.Request, settings: "Settings") -> str:

@@ -172,5 +172,33 @@ def test_a_name_that_is_found_in_path_is_not_warned_of_and_a_relative_path_is(su
     assert submit("prog")[2] == "" and f"write {here}/prog, or --chdir=." in submit("./prog")[2]
 
 
+@pytest.mark.parametrize("option, says", [
+    ("chdir=nodir", "there is no such directory here"), ("output=/nonexistent/x", "no directory /nonexistent here"),
+    ("error=.", "that is a directory here"), ("wrap-with=nonesuch -x", "there is no program nonesuch here"),
+    ("wrap-with=/no/such", "there is no program /no/such here"), ("chdir=nodir --output=x", "no such directory here")])
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_what_is_not_here_is_warned_of_and_submitted(submit, here, jar, option, says, in_a_file):
+    words = [f"--{part}" for part in option.split(" --")]
+    if in_a_file:
+        jars.write(here + "/job", "#!/bin/sh\n#JJ " + " ".join(f"'{word}'" for word in words) + "\ntrue\n")
+        os.chmod(here + "/job", 0o700)
+        words = ["-f", "job"]
+    else:
+        words.append("true")
+    status, out, err = submit(*words)
+    assert status == 0 and os.listdir(jar.unclaimed) == [f"{out.strip()}.0"]
+    assert err.count("\n") == 1 and says in err and "on such a node the job is refused" in err
+
+
+@pytest.mark.parametrize("words", [
+    ["--chdir=."], ["--output=x"], ["--output=/nonexistent%a/%N/x"], ["--output=%j", "--error=/dev/null"],
+    ["--wrap-with=env A=1"], ["--wrap-with=./not-yet"], ["--export=ALL", "--wrap-with=mine"], ["--time=1h"]])
+def test_what_is_here_or_may_be_is_not_warned_of(submit, here, monkeypatch, words):
+    os.chmod(jars.write(here + "/mine", "#!/bin/sh\n"), 0o700)
+    monkeypatch.setenv("PATH", here + ":/bin:/usr/bin")
+    status, _, err = submit(*words, "true")
+    assert (status, err) == (0, "")
+
+
 def test_a_whole_path_is_not_warned_of(submit, program):
     assert submit(program)[2] == ""
