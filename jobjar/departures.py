@@ -43,7 +43,8 @@ class Departures:
         self._claims = jar.claims(self.owner)
         self._users: dict[int, str] = {}
 
-    def end(self, attempt: Attempt, place: Place, outcome: Outcome, in_haste: Callable[[], bool]) -> None:
+    def end(self, attempt: Attempt, place: Place, outcome: Outcome,
+            in_haste: Callable[[], bool] = lambda: False) -> None:
         """It has ended: say so, and bring it to completed/, or back to be repeated if it asks for that.
 
         `in_haste()`: whether somebody waits for this job or its worker to be gone, so that what it has made, if there

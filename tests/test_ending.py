@@ -25,7 +25,7 @@ def cancelled(when):
     """For `before`: a person cancels the job when `when(text)` is true of what it has printed."""
     was = attempts.Attempts.perform
 
-    def perform(self, place, tick, quit, _):
+    def perform(self, place, tick, quit, _, *more):
         def why():
             path = self.runner.output
             return "no more" if os.path.exists(path) and when(jars.read(path)) else None
