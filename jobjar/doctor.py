@@ -136,7 +136,8 @@ def _workers(jar: Jar, settings: Settings, me: Identity) -> Iterator[Verdict]:
 
 def _worker(jar: Jar, worker: Worker, me: Identity) -> Iterator[Verdict]:
     if worker.state in (staff.STRANDED, staff.FENCED):
-        yield Verdict(WRONG, "workers", f"{worker.name} is {worker.state}, with {len(worker.jobs)} jobs",
+        jobs = text.counted(len(worker.jobs), "job")
+        yield Verdict(WRONG, "workers", f"{worker.name} is {worker.state}, with {jobs}",
                       f"`recover_stranded` on {worker.node} brings back what it has")
     elif worker.state == staff.UNKNOWN:
         yield Verdict(WARNING, "workers", f"{worker.name} cannot be judged from here and was not heard of lately",
@@ -160,7 +161,7 @@ def _check(jar: Jar, settings: Settings, me: Identity) -> Iterator[Verdict]:
     if not findings.is_trouble(found):
         yield Verdict(OK, "check", "nothing in the jar needs anybody")
         return
-    yield Verdict(WRONG if findings.THREAT in severities else WARNING, "check", f"{len(found)} findings",
+    yield Verdict(WRONG if findings.THREAT in severities else WARNING, "check", text.counted(len(found), "finding"),
                   "`jobjar check` lists them, and `jobjar check --repair` mends what is safe")
 
 

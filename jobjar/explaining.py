@@ -69,7 +69,7 @@ def _worker(job: Pending, worker: Worker) -> Iterator[str]:
     if reasons.is_able(worker):
         before = job.facts.before(job.place, worker) if job.place.state == UNCLAIMED else None
         yield "could take it then" if before is None else \
-            f"has {before} jobs to claim before this one" if before else "claims this one next"
+            f"has {text.counted(before, 'job')} to claim before this one" if before else "claims this one next"
 
 
 _NOT_LIVE = {

@@ -40,6 +40,11 @@ def size(count: int) -> str:
     return f"{count} bytes"
 
 
+def counted(count: int, noun: str) -> str:
+    """So many of a thing: "1 job", "4 jobs"."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 def table(rows: list[tuple], headings: tuple[str, ...]) -> str:
     """`columns` under headings; a column that is empty in every row is left out."""
     return _lines([(heading, *column) for heading, column in zip(headings, zip(*rows))

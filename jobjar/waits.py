@@ -7,7 +7,7 @@ import time
 from collections import namedtuple
 from collections.abc import Iterable
 
-from jobjar import claiming, fslook, jobname, moments, notes, turns
+from jobjar import claiming, fslook, jobname, moments, notes, text, turns
 from jobjar.errors import UsageError
 from jobjar.layout import Jar, Place
 from jobjar.states import UNCLAIMED, WAITING
@@ -96,5 +96,6 @@ def _reason(place: Place, wait: Wait, when: float, now: float) -> tuple[str, str
         return None
     task = jobname.array_task(place.name)
     if wait.cap is not None and task:
-        return "JobArrayTaskLimit", f"it waits for its turn: {wait.cap} tasks of {task[0]} may be at work at a time"
+        most = text.counted(wait.cap, "task")
+        return "JobArrayTaskLimit", f"it waits for its turn: {most} of {task[0]} may be at work at a time"
     return "Priority", "it waits for nothing more, and is made ready as soon as a worker looks at it"

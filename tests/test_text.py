@@ -61,3 +61,7 @@ def test_a_table_escapes_its_cells():
 
 def test_a_column_that_is_empty_in_every_row_is_left_out():
     assert text.table([("a", "", "c")], ("A", "B", "C")) == "A  C\na  c\n"
+
+
+def test_one_thing_is_not_called_several():
+    assert [text.counted(count, "job") for count in (0, 1, 2)] == ["0 jobs", "1 job", "2 jobs"]

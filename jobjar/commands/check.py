@@ -116,4 +116,4 @@ def _filesystem(options: "Options", settings: Settings) -> int:
 
 
 def _tell(sentence: str) -> None:
-    print(f"check: {text.escape(sentence)}", file=sys.stderr, flush=True)
+    print(f"jobjar check: {text.escape(sentence)}", file=sys.stderr, flush=True)

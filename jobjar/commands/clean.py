@@ -27,7 +27,7 @@ def add_options(parser: "Parser") -> None:
     parser.add_argument("--state", metavar="STATE,…", type=accounting.end_states,
                         help="jobs that ended so: COMPLETED, or FAILED,TIMEOUT")
     parser.add_argument("--dry-run", action="store_true", help="print what would be removed, and remove nothing")
-    parser.add_argument("job", metavar="JOB", nargs="*", help="jobs by id, name, a fragment of it, or a glob")
+    parser.add_argument("job", metavar="JOB", nargs="*", help=selection.HELP)
 
 
 def run(options: "Options", settings: Settings) -> int:
@@ -68,7 +68,7 @@ def _do(jar: layout.Jar, me: node.Identity, criteria: cleaning.Criteria, age: fl
         workers = list(clearance.clear(jar, me, age, now))
     _print_workers(jar, workers)
     if contents:
-        kept.append(f"{contents} files in store/ that no job needs any more are removed")
+        kept.append(f"{text.counted(contents, 'file')} removed from store/, which no job needs any more")
     _tell(stay + kept, f"{_count(range(gone), workers)} removed; `jobjar history` still tells of them")
 
 
@@ -78,10 +78,10 @@ def _print_workers(jar: layout.Jar, workers: list[str]) -> None:
 
 
 def _count(jobs: object, workers: list[str]) -> str:
-    told = f"{len(jobs)} job{'' if len(jobs) == 1 else 's'}"
+    told = text.counted(len(jobs), "job")
     return told + (f" and {len(workers)} workers' director{'y' if len(workers) == 1 else 'ies'}" if workers else "")
 
 
 def _tell(remarks: list[str], said: str) -> None:
     for sentence in (*remarks, said):
-        print(f"clean: {text.escape(sentence)}", file=sys.stderr)
+        print(f"jobjar clean: {text.escape(sentence)}", file=sys.stderr)

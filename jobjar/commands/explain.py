@@ -18,7 +18,7 @@ HELP = "say why a job is not running, rule by rule and node by node"
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("job", metavar="JOB", nargs="+", help="a job by id, a fragment of its name, or last")
+    parser.add_argument("job", metavar="JOB", nargs="+", help=selection.HELP)
 
 
 def run(options: "Options", settings: Settings) -> int:

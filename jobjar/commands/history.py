@@ -50,7 +50,7 @@ def add_options(parser: "Parser") -> None:
     parser.add_argument("--totals", action="store_true", help="what they come to for each user and each category")
     parser.add_argument("--resubmit", action="store_true",
                         help="submit a copy of each of the named jobs and print the new ids")
-    parser.add_argument("job", metavar="JOB", nargs="*", help="jobs by id, name, a fragment of it, or a glob")
+    parser.add_argument("job", metavar="JOB", nargs="*", help=selection.HELP)
 
 
 def run(options: "Options", settings: Settings) -> int:

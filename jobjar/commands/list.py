@@ -39,7 +39,7 @@ def add_options(parser: "Parser") -> None:
     parser.add_argument("--tasks", action="store_true", help="a line for each task of an array")
     parser.add_argument("--no-header", action="store_true", help="without the line of headings")
     parser.add_argument("--json", action="store_true", help="print one JSON document, with each task of an array")
-    parser.add_argument("job", metavar="JOB", nargs="*", help="only these: ids, fragments of names, globs, last")
+    parser.add_argument("job", metavar="JOB", nargs="*", help=f"only these: {selection.HELP}")
 
 
 def run(options: "Options", settings: Settings) -> int:
@@ -48,7 +48,7 @@ def run(options: "Options", settings: Settings) -> int:
     found = listing.look(jar, node.myself(settings.node), _wanted(options, jar),
                          columns.need_heads(name for name, _ in options.sort))
     for trouble in found.troubles:
-        print(f"list: {text.escape(trouble)}", file=sys.stderr)
+        print(f"jobjar list: {text.escape(trouble)}", file=sys.stderr)
     is_apart = options.tasks or options.json or options.job
     rows = columns.in_order(found.rows if is_apart else listing.collapse(found.rows), options.sort, found.now)
     rows = rows if options.limit is None else rows[:options.limit]

@@ -26,7 +26,7 @@ def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
     parser.add_argument("-f", "--follow", action="store_true", help="go on while they run, and wait for those that have"
                         " not begun")
-    parser.add_argument("jobs", nargs="+", metavar="JOB", help="an id, or whatever else names a job")
+    parser.add_argument("jobs", nargs="+", metavar="JOB", help=selection.HELP)
 
 
 def run(options: "Options", settings: "Settings") -> int:

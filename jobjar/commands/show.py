@@ -3,7 +3,7 @@
 It changes nothing in the jar.
 """
 
-from jobjar import details, layout, node
+from jobjar import details, layout, node, selection
 from jobjar.config import Settings
 
 # For annotations alone; type checkers take it for true.
@@ -18,7 +18,7 @@ HELP = "show everything about a job, also about one that has ended"
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("job", metavar="JOB", nargs="+", help="a job by id, a fragment of its name, or last")
+    parser.add_argument("job", metavar="JOB", nargs="+", help=selection.HELP)
 
 
 def run(options: "Options", settings: Settings) -> int:

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from jobjar import awaiting, layout, text
+from jobjar import awaiting, layout, selection, text
 from jobjar.awaiting import Awaited
 from jobjar.job import COMPLETED
 from jobjar.quantities import parse_duration
@@ -25,8 +25,7 @@ EVERY, EVERY_IN_LOGS = 1.0, 60.0
 
 def add_options(parser: "Parser") -> None:
     """Declare the command's options."""
-    parser.add_argument("jobs", nargs="+", metavar="JOB", help="an id, or whatever else names a job; an array's id is"
-                        " all its tasks")
+    parser.add_argument("jobs", nargs="+", metavar="JOB", help=f"{selection.HELP}; an array's id is all its tasks")
     parser.add_argument("--timeout", metavar="TIME", type=parse_duration, help="give up after so long, with exit status"
                         " 124")
     parser.add_argument("--any", action="store_true", help="wait only until one of them has ended, and print its id")

@@ -86,7 +86,7 @@ def test_what_cannot_be_mended_now_is_a_message(jar, capsys):
     caught = jars.write(f"{jar.limbo}/.aside.rain.5:x-1.{os.getpid()}.1", "")
     code, out, err = check(jar, capsys, "--repair")
     assert code == 1 and caught in out and "\nmended" not in f"\n{out}"
-    assert err.startswith(f"check: {caught} is so young") and err.count("\n") == 1
+    assert err.startswith(f"jobjar check: {caught} is so young") and err.count("\n") == 1
     assert json.loads(check(jar, capsys, "--repair", "--json")[1])["left"] == [err.strip().partition(": ")[2]]
 
 

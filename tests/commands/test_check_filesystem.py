@@ -53,7 +53,7 @@ def test_one_node_measures_what_it_can_and_says_what_is_missing(jar):
 def test_nobody_comes(jar):
     status, out, err = check(jar.home, "a", "--wait=0.1")
     assert status == 0 and "for no other came" in out and limbo(jar) == []
-    assert err == "check: now run `jobjar check --filesystem` on another node as well, within 0.1s\n"
+    assert err == "jobjar check: now run `jobjar check --filesystem` on another node as well, within 0.1s\n"
 
 
 @contextmanager
