@@ -18,6 +18,8 @@ from jobjar.node import Identity
 Details = namedtuple("Details", "jar row records notes now")
 
 ATTEMPT = ("attempt", "state", "exitcode", "node", "start", "end")
+# What tasks of an array that are alike have in common.
+_COMMON = ("STATE", "DETAIL", "COMMAND", "NAME", "NUMBER", "CATEGORY", "PRIORITY", "USER", "SUBMITTED")
 USAGE = ("exitcode", "usercpu", "systemcpu", "totalcpu", "maxrss", "minflt", "majflt", "inblock", "oublock", "nvcsw",
          "nivcsw", "tries", "attempt")
 
@@ -100,15 +102,46 @@ def _object(one: Details) -> dict:
     }
 
 
-def render(one: Details) -> str:
-    """All of it as text, in sections."""
+def render(found: Iterable[Details]) -> str:
+    """All of it as text, in sections; a paragraph for each job, and one for the tasks of an array that are alike."""
+    groups: dict[object, list[Details]] = {}
+    for at, one in enumerate(found):
+        groups.setdefault(_alike(one) or at, []).append(one)
+    return "\n".join(_one(group[0]) if len(group) == 1 else _several(group) for group in groups.values())
+
+
+def _alike(one: Details) -> tuple | None:
+    """What is shown of a task and may be the same of others; None of a job that is shown alone."""
+    row = one.row
+    if row is None or row.task is None or row.state == RUNNING:
+        return None
+    return (row.task[0], row.place.state, row.state, row.reason, row.says, row.place.category, row.priority,
+            _command(one), *directives.texts(row.request), _noted(one))
+
+
+def _several(group: list[Details]) -> str:
+    """Tasks of an array: what they have in common, and a line for each attempt."""
+    one, row = group[0], group[0].row
+    called = columns.job_id(row._replace(tasks=tuple(task.row.task[1] for task in group)))
+    pairs = [("JOBID", called), *((key, value) for key, value in _plain(one) if key in _COMMON)]
+    rows = [(str(task.row.task[1]), *(accounting.shown(record, field) for field in ATTEMPT))
+            for task in group for record in task.records]
+    return (text.columns([pair for pair in pairs if pair[1] not in ("", None)]) + _asked(one)
+            + _attempts(rows, ("task", *ATTEMPT)) + _noted(one))
+
+
+def _one(one: Details) -> str:
     if one.row is None:
         return text.columns([("JOBID", jobname.split(accounting.name(one.records[-1]))[0]),
                              ("STATE", f"{accounting.string(one.records[-1], 'state')}; cleaned away, this is what the"
-                                       " archive has")]) + _attempts(one) + _usage(one)
+                                       " archive has")]) + _own(one) + _usage(one)
+    return (text.columns([pair for pair in _plain(one) if pair[1] not in ("", None)]) + _asked(one) + _own(one)
+            + _usage(one) + _noted(one))
+
+
+def _asked(one: Details) -> str:
     asked = [f"  {text.escape(word)}\n" for word in directives.texts(one.row.request)]
-    return (text.columns([pair for pair in _plain(one) if pair[1] not in ("", None)])
-            + ("asked for:\n" + "".join(asked) if asked else "") + _attempts(one) + _usage(one) + _noted(one))
+    return "asked for:\n" + "".join(asked) if asked else ""
 
 
 def _plain(one: Details) -> list[tuple[str, object]]:
@@ -147,9 +180,12 @@ def _logs(one: Details) -> list[str]:
     return [path for path in names if fslook.is_there(*os.path.split(path))]
 
 
-def _attempts(one: Details) -> str:
-    rows = [tuple(accounting.shown(record, field) for field in ATTEMPT) for record in one.records]
-    return "attempts that have ended:\n" + _indented(text.table(rows, tuple(map(str.upper, ATTEMPT)))) if rows else ""
+def _own(one: Details) -> str:
+    return _attempts([tuple(accounting.shown(record, field) for field in ATTEMPT) for record in one.records], ATTEMPT)
+
+
+def _attempts(rows: list[tuple], fields: tuple[str, ...]) -> str:
+    return "attempts that have ended:\n" + _indented(text.table(rows, tuple(map(str.upper, fields)))) if rows else ""
 
 
 def _usage(one: Details) -> str:

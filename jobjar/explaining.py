@@ -5,10 +5,10 @@ Only what was looked at is said; when nothing stands in a job's way, that is sai
 
 import os
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from jobjar import accounting, census, fslook, jobname, layout, listing, notes, obstacles, reasons, registration
-from jobjar import staff, states, text
+from jobjar import accounting, census, columns, fslook, jobname, layout, listing, notes, obstacles, reasons
+from jobjar import registration, staff, states, text
 from jobjar.census import Census
 from jobjar.config import Settings
 from jobjar.job import PENDING, RUNNING
@@ -27,20 +27,44 @@ LINES, TAIL = 10, 8192
 Explanation = namedtuple("Explanation", "place state reason says workers")
 
 
-def explain(jar: Jar, me: Identity, place: Place, settings: Settings) -> Explanation:
-    """What there is to say about the job at `place`, as seen from the process `me` with these settings."""
-    seen = census.active(jar, me)
+class Own(str):
+    """A sentence about one job alone. Of several that are alike otherwise `together` is said, or what it says of the
+    first."""
+
+    def __new__(cls, sentence: str, together: str = "") -> "Own":
+        """`together`: what to say of several, "" for what holds for the first."""
+        one = super().__new__(cls, sentence)
+        one.together = together
+        return one
+
+    def of_several(self) -> str:
+        """What to say of several jobs, of which this is about the first."""
+        return self.together or self.replace("it is number", "the first of them is number").replace(
+            "this one", "the first of them")
+
+
+def explain_all(jar: Jar, me: Identity, places: Iterable[Place], settings: Settings) -> list[Explanation]:
+    """What there is to say about the jobs at these places, after one look at the jar."""
+    facts = Facts(jar, census.active(jar, me))
+    return [explain(jar, me, place, settings, facts) for place in places]
+
+
+def explain(jar: Jar, me: Identity, place: Place, settings: Settings, facts: Facts | None = None) -> Explanation:
+    """What there is to say about the job at `place`, as seen from the process `me` with these settings.
+
+    `facts`: what a look at the jar has shown; None to look now.
+    """
+    facts = facts or Facts(jar, census.active(jar, me))
     if place.state in states.QUEUES:
-        facts = Facts(jar, seen)
         job = Pending(facts, place, settings)
         says = [sentence for rule in obstacles.RULES for sentence in rule(job)]
         # A list opens no file of a job in the queue, and does not know.
         reason = Reason(*job.said) if job.said and place.state == UNCLAIMED else reasons.of(facts, place)
         if not says and reason == reasons.NONE:
             says = [obstacles.NOTHING]
-        return Explanation(place, PENDING, reason.word, [*obstacles.turn(job), *says], _workers(job))
+        return Explanation(place, PENDING, reason.word, [*map(Own, obstacles.turn(job)), *says], _workers(job))
     if place.state == states.CLAIMS:
-        return Explanation(place, RUNNING, "", list(_running(seen, place)), {})
+        return Explanation(place, RUNNING, "", list(_running(facts.seen, place)), {})
     row = listing.of_ended(jar, place)
     return Explanation(place, row.state, "", list(_ended(jar, row)), {})
 
@@ -69,7 +93,7 @@ def _worker(job: Pending, worker: Worker) -> Iterator[str]:
     if reasons.is_able(worker):
         before = job.facts.before(job.place, worker) if job.place.state == UNCLAIMED else None
         yield "could take it then" if before is None else \
-            f"has {text.counted(before, 'job')} to claim before this one" if before else "claims this one next"
+            Own(f"has {text.counted(before, 'job')} to claim before this one" if before else "claims this one next")
 
 
 _NOT_LIVE = {
@@ -130,11 +154,12 @@ def _running(seen: Census, place: Place) -> Iterator[str]:
 def _ended(jar: Jar, row: listing.Row) -> Iterator[str]:
     when = "" if row.end is None else f" at {accounting.moment(row.end)}"
     where = f" on {row.node}" if row.node else ""
-    yield f"it ended{when}{where}" + (f": {row.says}" if row.says else "") if row.place.state == states.COMPLETED else \
-        f"it was never run to its end{when}: {row.says}"
+    says = f": {row.says}" if row.says else ""
+    yield Own(f"it ended{when}{where}{says}", f"they have ended{says}") if row.place.state == states.COMPLETED else \
+        Own(f"it was never run to its end{when}{says}", f"they were never run to their ends{says}")
     tail = last_lines(jar.log(row.place.name)) if row.state != "COMPLETED" else []
     if tail:
-        yield f"the last lines of {jar.log(row.place.name)}:"
+        yield Own(f"the last lines of {jar.log(row.place.name)}:", "the last lines of each of their logs:")
         yield from (f"  {text.escape(line)}" for line in tail)
 
 
@@ -163,11 +188,41 @@ def _object(found: Explanation) -> dict:
                         for name, says in found.workers.items()]}
 
 
-def render(found: Explanation) -> str:
-    """The explanation as text: the job, sentences, and the workers of each node."""
+def render(found: Iterable[Explanation]) -> str:
+    """The explanations as text, one paragraph for all tasks of an array of which the same is said."""
+    groups: dict[tuple, list[Explanation]] = {}
+    for one in found:
+        groups.setdefault(_alike(one), []).append(one)
+    return "\n".join(map(_paragraph, groups.values()))
+
+
+def _alike(found: Explanation) -> tuple:
+    """What is said of the job, and may be said of another task of its array."""
+    task, id = jobname.array_task(found.place.name), jobname.split(found.place.name)[0]
+    if task is None:
+        return (found.place,)
+    sentences = [found.says, *found.workers.values()]
+    return (task[0], found.place.state, found.place.category, found.state, found.reason, *found.workers,
+            *(tuple(getattr(one, "together", one).replace(id, "") for one in says) for says in sentences))
+
+
+def _paragraph(group: list[Explanation]) -> str:
+    found, id = group[0], jobname.split(group[0].place.name)[0]
+    if len(group) == 1:
+        return _render(found, id)
+    tasks = [jobname.array_task(one.place.name) for one in group]
+    called = f"{tasks[0][0]}_[{columns.ranges(index for _, index in tasks)}]"
+
+    def said(sentences: list[str]) -> list[str]:
+        return [(one.of_several() if isinstance(one, Own) else one).replace(id, called) for one in sentences]
+    workers = {name: said(says) for name, says in found.workers.items()}
+    return _render(found._replace(says=said(found.says), workers=workers), called)
+
+
+def _render(found: Explanation, called: str) -> str:
+    """One explanation: the job, sentences, and the workers of each node."""
     reason = f" ({found.reason})" if found.reason else ""
-    lines = [f"{jobname.split(found.place.name)[0]}: {found.state}{reason}, in"
-             f" {os.path.join(found.place.state, found.place.category or '')}"]
+    lines = [f"{called}: {found.state}{reason}, in {os.path.join(found.place.state, found.place.category or '')}"]
     lines += [f"  {sentence}" for sentence in found.says]
     of = None
     for name, says in found.workers.items():

@@ -236,6 +236,35 @@ def test_the_command_groups_workers_by_node(jar):
         ["node", "snow:"], ["snow.1", "claims"], ["snow.2", "claims"]]
 
 
+def test_tasks_of_which_the_same_is_said_share_a_paragraph(jar):
+    worker(jar, "snow.2")
+    put(jar, "unclaimed", f"{ONE}.5")
+    for index in range(1, 31):
+        put(jar, "held" if index in (4, 7) else "unclaimed", f"{ARRAY}_{index}.0")
+    said = programs.run("jobjar", "explain", "--home", jar.home, ARRAY)[1]
+    assert said == f"""\
+{ARRAY}_[1-3,5-6,8-30]: PENDING (Priority), in unclaimed/
+  the first of them is number 2 of 29 among those without category
+node snow:
+  snow.2 has 1 job to claim before the first of them
+
+{ARRAY}_[4,7]: PENDING (JobHeldUser), in held/
+  """ + said.partition("in held/\n  ")[2]
+    assert len(said.splitlines()) < 12
+    status, out, _ = programs.run("jobjar", "explain", "--home", jar.home, "--json", ARRAY)
+    assert len(json.loads(out)["jobs"]) == 30
+
+
+def test_tasks_that_have_ended_alike_share_a_paragraph_and_those_that_have_not_do_not(jar):
+    arrays = programs.run("submit_job", "--home", jar.home, "--array=1-6", "-i", "mixed",
+                          "test $JJ_ARRAY_TASK_ID -lt 4 || exit $JJ_ARRAY_TASK_ID")[1].strip()
+    workers.drain(jar)
+    said = programs.run("jobjar", "explain", "--home", jar.home, arrays)[1].splitlines()
+    assert said[:2] == [f"{arrays}_[1-3]: COMPLETED, in completed/", "  they have ended"]
+    assert [line for line in said if line.startswith("2")][1:] == [
+        f"{arrays}_{index}: FAILED, in completed/" for index in (4, 5, 6)]
+
+
 def test_the_command_prints_one_json_document(jar):
     worker(jar, "snow.2")
     put(jar, "unclaimed", "job", "C")

@@ -15,7 +15,7 @@ from jobjar.layout import Place
 
 def shown(jar, word="job"):
     """The text as lines of single blanks."""
-    return [" ".join(line.split()) for line in "\n".join(map(details.render, details.find(jar, ME, [word]))).splitlines()]
+    return [" ".join(line.split()) for line in details.render(details.find(jar, ME, [word])).splitlines()]
 
 
 def document(jar, *words):
@@ -128,6 +128,21 @@ def test_each_attempt_that_was_repeated_is_shown_with_its_output(jar):
     assert [attempt["exit"] for attempt in found["attempts"]] == [5, 5]
     assert [jars.read(path) for path in found["logs"]] == ["try 1\n", "try 2\n"]
     assert "requeue" in [note["e"] for note in found["notes"]]
+
+
+def test_tasks_of_which_the_same_is_shown_share_a_paragraph_with_a_line_for_each_attempt(jar):
+    array = programs.run("submit_job", "--home", jar.home, "--array=1-6", "--tag=mine", "-i", "mixed",
+                         "exit $((JJ_ARRAY_TASK_ID / 5))")[1].strip()
+    lines = shown(jar, array)
+    assert lines[0] == f"JOBID {array}_[1-6]" and "STATE PENDING (ReqNodeNotAvail: no worker is there)" in lines
+    assert "--tag=mine" in lines and len(lines) < 20 and not any(line.startswith(("FILE", "ARRAY")) for line in lines)
+    workers.drain(jar)
+    lines = shown(jar, array)
+    assert [line for line in lines if line.startswith(("JOBID", "STATE"))] == [
+        f"JOBID {array}_[1-4]", "STATE COMPLETED", f"JOBID {array}_[5-6]", "STATE FAILED (exit status 1)"]
+    at = lines.index("attempts that have ended:")
+    assert [line.split()[0] for line in lines[at + 1:at + 6]] == ["TASK", "1", "2", "3", "4"]
+    assert [job["jobid"] for job in document(jar, array)["jobs"]] == [f"{array}_{index}" for index in range(1, 7)]
 
 
 def test_the_command_prints_a_paragraph_for_each_job(jar):

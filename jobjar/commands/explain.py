@@ -25,11 +25,11 @@ def run(options: "Options", settings: Settings) -> int:
     """Print what there is to say; the exit status is 0."""
     jar = layout.open_jar(settings.home, settings.worker_home)
     me = node.myself(settings.node)
-    found = [explaining.explain(jar, me, place, settings) for place in selection.jobs(jar, options.job)]
+    found = explaining.explain_all(jar, me, selection.jobs(jar, options.job), settings)
     if options.json:
         # Only those who ask for it pay for the import.
         import json
         print(json.dumps(explaining.document(found), indent=1))
     else:
-        print("\n".join(map(explaining.render, found)), end="")
+        print(explaining.render(found), end="")
     return 0

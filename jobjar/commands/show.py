@@ -29,5 +29,5 @@ def run(options: "Options", settings: Settings) -> int:
         import json
         print(json.dumps(details.document(found), indent=1))
     else:
-        print("\n".join(map(details.render, found)), end="")
+        print(details.render(found), end="")
     return 0
