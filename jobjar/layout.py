@@ -44,8 +44,10 @@ class Jar:
 
     def path(self, place: Place) -> str:
         """The file of the job at `place`."""
-        top = place.holder or os.path.join(self.home, place.state)
-        return os.path.join(top, place.category or "", place.name)
+        # By hand, for join takes ten times as long, and a worker asks this ten times for each job.
+        state, category, name, holder = place
+        top = holder or f"{self.home}/{state}"
+        return f"{top}/{category}/{name}" if category else f"{top}/{name}"
 
     def directory(self, state: str, category: str | None = None) -> str:
         """The directory of a state, or of one category in it."""
