@@ -63,18 +63,18 @@ def submitted(record: Record) -> float | None:
 
 
 def elapsed(record: Record) -> float | None:
-    """For how long it ran."""
+    """For how long it ran, in s."""
     # The clock may have been set while it ran.
     return _between(number(record, "start"), number(record, "t"))
 
 
 def waited(record: Record) -> float | None:
-    """How long it was from the submission to this start."""
+    """How long it was from the submission to this start, in s."""
     return _between(submitted(record), number(record, "start"))
 
 
 def used(record: Record) -> float | None:
-    """The processor time, user's and system's."""
+    """The processor time, user's and system's together, in s."""
     user, system = number(record, "utime"), number(record, "stime")
     return None if user is None or system is None else round(user + system, 4)
 
@@ -249,8 +249,8 @@ def is_of_run(head: bytes) -> bool:
 
 
 def commanded(head: bytes, is_whole: bool) -> Record:
-    """What a record is to say of the command: nothing when that cannot be told yet, or is long; None when there is
-    none."""
+    """What a record is to say of the command, for a file that begins so: {"command": None} when there is none, {} when
+    that cannot be told from `head` alone, or the command is long."""
     found = command(head, is_whole)
     is_told = is_whole if found is None else len(found) <= COMMAND_MAX
     return {"command": found} if is_told else {}

@@ -50,7 +50,7 @@ def _archived(jar: Jar, word: str, error: NoSuchJob) -> list[Ended]:
     places = [Place(states.COMPLETED, None, name) for name in known]
     if not places:
         raise error
-    if not any(c in word for c in "*?["):
+    if not selection.is_glob(word):
         selection.one(word, places)
     return [Ended(Job(jar, place), accounting.string(record, "state") or FAILED, ends.status(record))
             for place, record in zip(places, known.values())]

@@ -93,6 +93,7 @@ class _Cancelling:
         try:
             return fslook.is_there(*os.path.split(self.jar.path(place)))
         except NotADirectoryError:
+            # Somebody has put a file where the category was.
             return False
 
     def _order(self, one: "_Running") -> None:

@@ -25,8 +25,6 @@ PAUSE = 0.02
 TOGETHER = 500
 PRIORITY_MAX = 999_999_999
 ENDED = "has ended already"
-# The states of jobs that have not ended.
-UNFINISHED = (*QUEUES, CLAIMS)
 
 # Numbers the changes of this process, so that no two of them take each other's reservations for their own.
 _numbers = itertools.count(1)

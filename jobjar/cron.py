@@ -27,6 +27,6 @@ def is_running() -> bool:
                 if file.read().strip() in DAEMONS:
                     return True
         except OSError:
-            # It has just ended.
+            # RACE: it has just ended.
             continue
     return False

@@ -227,7 +227,10 @@ def _short(sentence: str) -> str:
 
 
 def keywords(given: dict[str, object]) -> Request:
-    """The request that keyword arguments make: texts as on the command line, or values; None is not asked for."""
+    """The request that keyword arguments make: texts as on the command line, or values; None is not asked for.
+
+    UsageError for a key that is no option, and for a value that will not do.
+    """
     request: Request = {}
     for key, value in given.items():
         option = BY_KEY.get(key)

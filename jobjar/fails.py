@@ -109,4 +109,5 @@ def _names(directory: str) -> list[str]:
     try:
         return fslook.names_uncached(directory)
     except (FileNotFoundError, NotADirectoryError):
+        # RACE: the category has just been removed.
         return []

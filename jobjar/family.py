@@ -66,6 +66,7 @@ def tell(leader: int, number: int) -> set[int]:
             if os.getpgid(pid) != leader:
                 send(pid, number)
         except ProcessLookupError:
+            # RACE: it has just ended.
             continue
     send_group(leader, number)
     return found

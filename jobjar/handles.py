@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from jobjar.errors import JobJarError
 from jobjar.layout import Jar, Place
-from jobjar.states import CLAIMS, COMPLETED, FAILED, QUEUES
+from jobjar.states import COMPLETED, FAILED, UNFINISHED
 
 # For annotations alone: whoever only submits has no need of what the methods import.
 TYPE_CHECKING = False
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 # So many jobs are named to which something could not be done.
 SHOWN = 10
-_UNFINISHED = (*QUEUES, CLAIMS)
 
 
 class Handle:
@@ -41,7 +40,7 @@ class Handle:
         from jobjar import cancelling
         settings = self._settings()
         change = self._change(settings)
-        cancelling.cancel(change, self._places(_UNFINISHED), _line(reason), settings.order_time)
+        cancelling.cancel(change, self._places(UNFINISHED), _line(reason), settings.order_time)
         _require_all(change)
 
     def hold(self, reason: str = "") -> None:
@@ -51,7 +50,7 @@ class Handle:
         """
         from jobjar import changing
         change = self._change(self._settings())
-        changing.hold(change, self._places(_UNFINISHED), _line(reason))
+        changing.hold(change, self._places(UNFINISHED), _line(reason))
         _require_all(change)
 
     def release(self) -> None:
@@ -61,7 +60,7 @@ class Handle:
         """
         from jobjar import changing
         change = self._change(self._settings())
-        changing.release(change, self._places(_UNFINISHED))
+        changing.release(change, self._places(UNFINISHED))
         _require_all(change)
 
     def retry(self) -> None:

@@ -117,7 +117,7 @@ def _find(listing: Listing, word: str, wanted: tuple[str, ...]) -> list[Place]:
             found = [place for place, which in tasks if which and any(which[1] in part for part in indices)]
         if found:
             return one(word, _settled(listing.jar, found))
-    if any(c in word for c in "*?["):
+    if is_glob(word):
         return _settled(listing.jar, [place for place in listing.places(wanted) if _matches(place.name, word)])
     return []
 
@@ -213,20 +213,25 @@ def meaning(word: str) -> Callable[[str], bool]:
     """Whether the word can mean a job of a given name, wherever that is or has been; it may mean several."""
     word = os.path.basename(word)
     array, indices = _split_indices(word)
-    is_glob = any(c in word for c in "*?[")
-    needle = "" if is_glob or word[:23].isdigit() else jobname.stem(array)
+    has_wildcard = is_glob(word)
+    needle = "" if has_wildcard or word[:23].isdigit() else jobname.stem(array)
 
     def is_meant(name: str) -> bool:
         # Of 100,000 names only few are taken apart.
         if needle not in name:
             return False
-        if is_glob and indices is None:
+        if has_wildcard and indices is None:
             return _matches(name, word)
         place = Place(COMPLETED, None, name)
         if indices is not None and not ((of := jobname.array_task(name)) and any(of[1] in part for part in indices)):
             return False
         return any(rule(place, array) for rule in (_is_called, _is_task, _has_number, _contains))
     return is_meant
+
+
+def is_glob(word: str) -> bool:
+    """Whether the word may mean several jobs by its wildcards; it may be an array with indices, ID_[1-10], as well."""
+    return any(c in word for c in "*?[")
 
 
 def _matches(name: str, glob: str) -> bool:

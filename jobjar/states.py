@@ -21,6 +21,8 @@ GONE = "gone"
 
 # The states in which a job waits for its turn; their directories have categories.
 QUEUES = (UNCLAIMED, HELD, WAITING)
+# Those of a job that has not ended.
+UNFINISHED = (*QUEUES, CLAIMS)
 
 Event = namedtuple("Event", "name sources targets actor when")
 

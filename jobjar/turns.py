@@ -58,6 +58,7 @@ def _holders(worker: str) -> list[str]:
     try:
         return sorted(filter(layout.is_holder, fslook.names_uncached(worker)))
     except (FileNotFoundError, NotADirectoryError):
+        # RACE: it has just been set aside or removed.
         return []
 
 
@@ -87,6 +88,7 @@ def _entries(directory: str) -> list[os.DirEntry]:
     try:
         return fslook.scan_uncached(directory)
     except (FileNotFoundError, NotADirectoryError):
+        # RACE: the category, or the directory of the worker, has just gone.
         return []
 
 

@@ -327,7 +327,6 @@ def test_claims_soon_after_a_boot_and_of_jobs_with_notes_are_made_to_survive_a_p
 
     def listen(young):
         def install():
-            from jobjar import attempts
             attempts.YOUNG_BOOT = float("inf") if young else 0.0
             was = fsops._fsync
 
@@ -365,7 +364,6 @@ def test_a_name_that_this_worker_has_ended_before_has_its_intent_synced(jar, tmp
     record = tmp_path / "synced"
 
     def listen():
-        from jobjar import attempts
         attempts.YOUNG_BOOT = 0.0
         was = fsops.sync
 

@@ -6,7 +6,7 @@ import os
 import pytest
 from support import faults, jars, processes, workers
 
-from jobjar import control, fsops, node, process
+from jobjar import control, fsops, process
 from jobjar.control import CANCEL, Order
 from jobjar.layout import Place
 

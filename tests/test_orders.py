@@ -6,7 +6,7 @@ import pytest
 from support import jars
 
 from jobjar import layout, node, orders, registration
-from jobjar.errors import JobJarError, NoSuchJob, UsageError
+from jobjar.errors import NoSuchJob, UsageError
 from jobjar.orders import Markers
 
 NOTHING = Markers(False, False, False, None)

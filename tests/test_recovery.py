@@ -534,9 +534,9 @@ def test_give_up_after_as_many_workers_as_may_die(site):
     for end in ("unclaimed", "failed"):
         worker = site.start()
         if end == "unclaimed":
-            job = site.run_forever()
+            site.run_forever()
         else:
-            job = processes.until(lambda: [c.pid for c in processes.children() if "sleep" in c.name()])[0]
+            processes.until(lambda: [c.pid for c in processes.children() if "sleep" in c.name()])
         site.kill(worker)
         assert site.recover("--kill-orphans") == (0, [f"a.0 → {end}/"], "")
     assert site.place("a.0") == ["failed/a.0"]

@@ -88,7 +88,7 @@ def test_the_parents_of_the_workers_directory_count_too(tmp_path, jar):
 def test_the_parents_of_what_a_link_leads_to_count(tmp_path):
     parent = tmp_path / "jars"
     parent.mkdir()
-    jar = jars.make(parent / "real")
+    jars.make(parent / "real")
     os.symlink(parent / "real", tmp_path / "link")
     os.chmod(parent, 0o777)
     assert str(parent) in refused(Jar(str(tmp_path / "link")))

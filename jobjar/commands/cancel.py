@@ -1,6 +1,6 @@
 """`jobjar cancel`: end jobs that run, and keep those that wait from running."""
 
-from jobjar import cancelling, changing, drafts, jobname, layout, node, parameters, selection, text
+from jobjar import cancelling, changing, drafts, jobname, layout, node, parameters, selection, states, text
 from jobjar.errors import NoSuchJob
 
 # For annotations alone; type checkers take it for true.
@@ -23,7 +23,7 @@ def add_options(parser: "Parser") -> None:
 def run(options: "Options", settings: "Settings") -> int:
     """Print a line for each job; the exit status is 1 when it could not be done to all. NoSuchJob: there is none."""
     jar = layout.open_jar(settings.home, settings.worker_home)
-    places = changing.find(jar, _withdraw(jar, settings.node, options.jobs), changing.UNFINISHED)
+    places = changing.find(jar, _withdraw(jar, settings.node, options.jobs), states.UNFINISHED)
     change = changing.printing(jar, settings.node)
     cancelling.cancel(change, places, options.reason, settings.order_time)
     return 1 if change.left else 0
@@ -45,7 +45,7 @@ def _unfinished(jar: layout.Jar, word: str) -> set[str]:
     if not unfinished or word in unfinished:
         return unfinished & {word}
     try:
-        tasks = [jobname.array_task(place.name) for place in selection.jobs(jar, [word], changing.UNFINISHED)]
+        tasks = [jobname.array_task(place.name) for place in selection.jobs(jar, [word], states.UNFINISHED)]
     except NoSuchJob:
         return set()
     arrays, is_meant = unfinished & {task[0] for task in tasks if task}, selection.meaning(word)
@@ -54,6 +54,6 @@ def _unfinished(jar: layout.Jar, word: str) -> set[str]:
 
 def _has_tasks(jar: layout.Jar, array: str) -> bool:
     try:
-        return bool(selection.jobs(jar, [array], changing.UNFINISHED))
+        return bool(selection.jobs(jar, [array], states.UNFINISHED))
     except NoSuchJob:
         return False

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from jobjar import changing, editing, fsops, layout, selection, wishes
+from jobjar import changing, editing, fsops, layout, selection, states, wishes
 from jobjar.errors import UsageError
 
 # For annotations alone; type checkers take it for true.
@@ -33,7 +33,7 @@ def run(options: "Options", settings: "Settings") -> int:
         raise UsageError("say what is to be changed: either with options of a job, such as --mem=3G, or with --editor")
     jar = layout.open_jar(settings.home, settings.worker_home)
     change = changing.printing(jar, settings.node)
-    places = changing.find(jar, options.jobs, changing.UNFINISHED)
+    places = changing.find(jar, options.jobs, states.UNFINISHED)
     if asked:
         editing.edit(change, places, asked)
     else:

@@ -1,6 +1,6 @@
 """`jobjar hold`: keep jobs from beginning until they are released."""
 
-from jobjar import changing, layout, parameters, selection
+from jobjar import changing, layout, parameters, selection, states
 
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
@@ -23,5 +23,5 @@ def run(options: "Options", settings: "Settings") -> int:
     """Print a line for each job; the exit status is 1 when it could not be done to all. NoSuchJob: there is none."""
     jar = layout.open_jar(settings.home, settings.worker_home)
     change = changing.printing(jar, settings.node)
-    changing.hold(change, changing.find(jar, options.jobs, changing.UNFINISHED), options.reason)
+    changing.hold(change, changing.find(jar, options.jobs, states.UNFINISHED), options.reason)
     return 1 if change.left else 0

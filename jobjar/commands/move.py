@@ -1,6 +1,6 @@
 """`jobjar move`: put jobs that have not begun into another category."""
 
-from jobjar import changing, jobname, layout, selection
+from jobjar import changing, jobname, layout, selection, states
 from jobjar.errors import UsageError
 
 # For annotations alone; type checkers take it for true.
@@ -27,5 +27,5 @@ def run(options: "Options", settings: "Settings") -> int:
         raise UsageError("say where the jobs are to go: with either --category CATEGORY or --uncategorized")
     jar = layout.open_jar(settings.home, settings.worker_home)
     change = changing.printing(jar, settings.node)
-    changing.alter(change, changing.find(jar, options.jobs, changing.UNFINISHED), category=options.category)
+    changing.alter(change, changing.find(jar, options.jobs, states.UNFINISHED), category=options.category)
     return 1 if change.left else 0

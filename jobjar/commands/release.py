@@ -1,6 +1,6 @@
 """`jobjar release`: let held jobs go."""
 
-from jobjar import changing, layout, selection
+from jobjar import changing, layout, selection, states
 
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
@@ -21,5 +21,5 @@ def run(options: "Options", settings: "Settings") -> int:
     """Print a line for each job; the exit status is 1 when it could not be done to all. NoSuchJob: there is none."""
     jar = layout.open_jar(settings.home, settings.worker_home)
     change = changing.printing(jar, settings.node)
-    changing.release(change, changing.find(jar, options.jobs, changing.UNFINISHED))
+    changing.release(change, changing.find(jar, options.jobs, states.UNFINISHED))
     return 1 if change.left else 0

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from support import jars, nodes
+from support import nodes
 from support.nodes import Dead, Site, dead_identity
 
 from jobjar import cli, supervision

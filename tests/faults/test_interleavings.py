@@ -253,13 +253,13 @@ class Scene:
             self.register(worker)
             self.work(9)
             self.identities["MainThread"] = me
-            if not [*selection.Listing(self.jar).places(changing.UNFINISHED)]:
+            if not [*selection.Listing(self.jar).places(states.UNFINISHED)]:
                 break
 
     def violations(self):
         self.look()
         wrong = [*self.wrong, *(f"{actor.name}: {actor.wrong}" for actor in self.steps.actors if actor.wrong)]
-        left = [*selection.Listing(self.jar).places(changing.UNFINISHED)]
+        left = [*selection.Listing(self.jar).places(states.UNFINISHED)]
         wrong += [f"{selection.show(place)} has not ended" for place in left]
         tree = jars.tree(self.jar)
         wrong += [f"{path} is left" for path, text in tree.items() if (text or "").startswith("-> reserved:")

@@ -196,7 +196,7 @@ class Melee:
         """Release what is held; whether no job is left that has not ended."""
         change = changing.Change(self.jar, workers.NODE)
         changing.release(change, selection.Listing(self.jar).places((states.HELD,)))
-        return not [*selection.Listing(self.jar).places(changing.UNFINISHED)]
+        return not [*selection.Listing(self.jar).places(states.UNFINISHED)]
 
     # What must be true afterwards.
 
@@ -280,7 +280,7 @@ class Melee:
 def do(jar: layout.Jar, change: changing.Change, verb: str, stems: list[str], value: int) -> None:
     """As the command of that name does it."""
     ended = (states.COMPLETED, states.FAILED)
-    places = changing.find(jar, stems, ended if verb == "retry" else changing.UNFINISHED)
+    places = changing.find(jar, stems, ended if verb == "retry" else states.UNFINISHED)
     if verb == "cancel":
         cancelling.cancel(change, places, order_time=0.2)
     elif verb == "mem":

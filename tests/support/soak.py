@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from jobjar import (family, inspection, layout, moves, node, notes, process, reservation, starting, states, submission,
+from jobjar import (family, inspection, layout, moves, node, notes, reservation, starting, states, submission,
                     supervision)
 from support import invariants, jars, processes, programs, workers
 
