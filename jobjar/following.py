@@ -4,6 +4,7 @@ Read only. `Follower` copies what is new each time it is asked, so that a job ca
 """
 
 import os
+import stat
 from collections.abc import Callable
 
 from jobjar import fslook, jobname, layout, notes, resync, states, terms
@@ -76,6 +77,9 @@ class Follower:
 
     def _copy_one(self, handle: int, to: int, before: Callable[[], None]) -> int:
         found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            # A job may name a directory, and is refused, or a fifo, of which this would take away what others read.
+            return 0
         tail = self._tails.setdefault((found.st_dev, found.st_ino), Tail("", self._is_remote))
         if found.st_size < tail.offset:
             tail.offset = _behind_gap(handle, found.st_size)

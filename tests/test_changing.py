@@ -414,7 +414,7 @@ def test_each_command_says_what_it_has_done_and_what_it_could_not(jar):
     assert _jobjar(jar, "move", _id(free), "--uncategorized") == (0, f"{_id(free)} is uncategorized\n", "")
     assert _jobjar(jar, "cancel", "*", "--reason=enough") == (0, f"{_id(free)} cancelled\n", "")
     assert _jobjar(jar, "retry", _id(done)) == (0, f"{_id(done)} is to be run again\n", "")
-    assert _jobjar(jar, "retry", "--failed") == (0, "", "retry: no job has failed\n")
+    assert _jobjar(jar, "retry", "--failed") == (0, "", "jobjar retry: no job has failed\n")
     for command in ("hold", "release", "first", "cancel", "retry"):
         assert _jobjar(jar, command, "nonsense")[0] == 3
 

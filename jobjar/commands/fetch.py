@@ -33,7 +33,7 @@ def run(options: "Options", settings: Settings) -> int:
         for path in fetched.written:
             print(escape(os.path.join(fetched.directory, path)))
         if not fetched.written:
-            print(f"fetch: {escape(jobname.split(place.name)[0])}: {_nothing(fetched)}", file=sys.stderr)
+            print(f"jobjar fetch: {escape(jobname.split(place.name)[0])}: {_nothing(fetched)}", file=sys.stderr)
     return 0 if has_made else 1
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from jobjar import layout, selection, text
+from jobjar import ends, layout, selection, states, text
 from jobjar.cli import OutputError
 from jobjar.following import Follower
 from jobjar.job import Job
@@ -30,9 +30,10 @@ def add_options(parser: "Parser") -> None:
 
 
 def run(options: "Options", settings: "Settings") -> int:
-    """Print it; the exit status is 0, however the jobs have ended."""
+    """Print it, and why a job has never been run to its end; the exit status is 0, however the jobs have ended."""
     jar = layout.open_jar(settings.home, settings.worker_home)
-    followers = [Follower(jar, Job(jar, place)) for place in selection.jobs(jar, options.jobs)]
+    jobs = [Job(jar, place) for place in selection.jobs(jar, options.jobs)]
+    followers = [Follower(jar, job) for job in jobs]
     printer = Printer(len(followers) > 1)
     for follower in followers:
         printer.copy(follower)
@@ -41,6 +42,11 @@ def run(options: "Options", settings: "Settings") -> int:
                   file=sys.stderr)
     if options.follow:
         follow(followers, printer)
+    for job in jobs:
+        place = job.place
+        if place is not None and place.state == states.FAILED:
+            print(f"{text.escape(job.id)}: {job.state}: {text.escape(ends.why_never(jar, job.name))}",
+                  file=sys.stderr)
     return 0
 
 

@@ -41,5 +41,5 @@ def _failed(jar: layout.Jar, pattern: str | None) -> list[layout.Place]:
         raise NoSuchJob(f"no job that has failed has an id like {pattern!r}: `jobjar list --state=F` shows those that"
                         " have failed")
     if not found:
-        print("retry: no job has failed", file=sys.stderr)
+        print("jobjar retry: no job has failed", file=sys.stderr)
     return found

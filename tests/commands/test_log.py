@@ -124,6 +124,25 @@ def test_files_of_its_own_are_found(jar, tmp_path, follow):
     assert log(jar, out.strip()) == (0, "there\n", "")
 
 
+def test_of_a_job_that_was_refused_it_says_why(jar, tmp_path):
+    name = programs.run("submit_job", "--home", jar.home, f"--output={tmp_path}", "true")[1].strip()
+    workers.drain(jar)
+    for words in ([name], ["-f", name]):
+        status, out, err = log(jar, *words)
+        assert (status, out) == (0, "") and f"--output={tmp_path}" in err and err.count("\n") == 1
+
+
+def test_what_a_job_writes_into_a_fifo_is_left_to_its_reader(jar, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        name = programs.run("submit_job", "--home", jar.home, f"--output={tmp_path}/fifo", "echo mine")[1].strip()
+        workers.drain(jar)
+        assert log(jar, name) == (0, "", "") and os.read(reader, 100) == b"mine\n"
+    finally:
+        os.close(reader)
+
+
 def test_what_a_lost_attempt_has_printed_is_named(jar):
     loop, go = until_there(jar)
     name = submit(jar, f"echo attempt $JJ_ATTEMPT; {loop}")
