@@ -222,7 +222,7 @@ def jobname_of(place):
 
 def test_a_file_moved_in_by_hand_is_refused_with_line_and_reason(jar):
     workers.put(jar, "by-hand", b"#!/bin/sh\n#JJ --export=ALL\necho\n")
-    workers.put(jar, "fine", b"#!/bin/sh\n#JJ --priority=5 --hold --nice=1\necho fine\n")
+    workers.put(jar, "fine", b"#!/bin/sh\n#JJ --priority=5 --nice=1\necho fine\n")
     workers.drain(jar)
     assert os.path.isfile(jar.failed + "/by-hand") and jars.read(jar.log("fine")) == "fine\n"
     [note] = [text for path, text in jars.tree(jar).items() if path.startswith("notes/by-hand/")]
