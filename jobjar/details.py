@@ -121,9 +121,8 @@ def _alike(one: Details) -> tuple | None:
 
 def _several(group: list[Details]) -> str:
     """Tasks of an array: what they have in common, and a line for each attempt."""
-    one, row = group[0], group[0].row
-    called = columns.job_id(row._replace(tasks=tuple(task.row.task[1] for task in group)))
-    pairs = [("JOBID", called), *((key, value) for key, value in _plain(one) if key in _COMMON)]
+    one = group[0]._replace(row=group[0].row._replace(tasks=tuple(task.row.task[1] for task in group)))
+    pairs = [("JOBID", columns.job_id(one.row)), *((key, value) for key, value in _plain(one) if key in _COMMON)]
     rows = [(str(task.row.task[1]), *(accounting.shown(record, field) for field in ATTEMPT))
             for task in group for record in task.records]
     return (text.columns([pair for pair in pairs if pair[1] not in ("", None)]) + _asked(one)

@@ -200,4 +200,5 @@ def _together(group: list[Row]) -> Row:
     if group[0].state == PENDING:
         return group[0]._replace(tasks=tasks)
     # Each of them has run at another time, perhaps on another node.
-    return group[0]._replace(tasks=tasks, node=None, worker=None, start=None, end=None, says="", record={})
+    says = group[0].says if len({row.says for row in group}) == 1 else ""
+    return group[0]._replace(tasks=tasks, node=None, worker=None, start=None, end=None, says=says, record={})

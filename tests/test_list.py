@@ -261,6 +261,13 @@ def test_the_tasks_of_an_array_share_a_line_for_each_reason(jar, array):
     assert run(jar, "--state=CD", "--no-header")[0][0] == f"{ARRAY}_[30-31]"
 
 
+@pytest.mark.parametrize("other, said", [("enough", "enough"), ("too much", "-")])
+def test_tasks_that_have_ended_for_one_reason_say_it_together(jar, array, other, said):
+    for index, why in ((40, "enough"), (41, other)):
+        notes.add(jar, "rain.7", put(jar, "failed", f"{ARRAY}_{index}.0").name, None, "cancel", why=why)
+    assert run(jar, "--state=CA", "--no-header", "--columns=jobid,reason") == [[f"{ARRAY}_[40-41]", *said.split()]]
+
+
 def test_tasks_have_lines_of_their_own_when_they_are_asked_for(jar, array):
     assert len(run(jar, "--tasks", "--no-header")) == 10
     assert [line[0] for line in run(jar, "--no-header", f"{ARRAY}_[3-12]", f"{ARRAY}_30")] == [

@@ -135,7 +135,7 @@ def test_tasks_of_which_the_same_is_shown_share_a_paragraph_with_a_line_for_each
                          "exit $((JJ_ARRAY_TASK_ID / 5))")[1].strip()
     lines = shown(jar, array)
     assert lines[0] == f"JOBID {array}_[1-6]" and "STATE PENDING (ReqNodeNotAvail: no worker is there)" in lines
-    assert "--tag=mine" in lines and len(lines) < 20 and not any(line.startswith(("FILE", "ARRAY")) for line in lines)
+    assert {"NAME mixed", "--tag=mine"} <= set(lines) and len(lines) < 20 and not any(line.startswith(("FILE", "ARRAY")) for line in lines)
     workers.drain(jar)
     lines = shown(jar, array)
     assert [line for line in lines if line.startswith(("JOBID", "STATE"))] == [
