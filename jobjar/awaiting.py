@@ -11,7 +11,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable
 
 from jobjar import accounting, census, ends, fslook, glance, history, jobname, resync, selection, states, text
-from jobjar.errors import NoSuchJob
+from jobjar.errors import NoSuchJob, vanished
 from jobjar.job import BAD, COMPLETED, FAILED, LONGEST, LOST_AFTER, PENDING, RUNNING, SHORTEST, Job
 from jobjar.layout import Jar, Place
 from jobjar.watch import Alarm
@@ -187,7 +187,7 @@ class Awaited:
             # It has removed itself, or somebody has since: the journals know how it ended.
             self._end(job, state)
         elif state is None and now >= since + LOST_AFTER:
-            raise NoSuchJob(f"{job.id} is nowhere in {self.jar.home}: somebody has removed it")
+            raise vanished(job.id, self.jar.home)
 
     def _end(self, job: Job, state: str) -> None:
         self._pending.pop(job.name, None)

@@ -209,8 +209,7 @@ def _guarded(program: str, action: object, module: str | None, words: list[str])
 def _say(program: str, sentence: str) -> None:
     from jobjar import text
     # Names in it may come from anybody's files, and must not steer the terminal.
-    shown = "".join(c if c.isprintable() else text.escape(c) for c in sentence)
-    print(f"{program}: {shown}", file=sys.stderr)
+    print(f"{program}: {text.sentence(sentence)}", file=sys.stderr)
 
 
 def _without_package(program: str, error: ImportError) -> int:

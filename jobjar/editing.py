@@ -17,8 +17,8 @@ from jobjar.errors import UsageError
 from jobjar.layout import Place
 from jobjar.states import CLAIMS, COMPLETED, FAILED, HELD, QUEUES, WAITING
 
-# What the name and the place of a job say; what is worked out once, at the submission.
-IN_THE_NAME = ("priority", "category")
+# What is changed by another name or place; what is worked out once, at the submission.
+BY_MOVING = ("priority", "category")
 AT_SUBMISSION = ("snapshot", "stage_in")
 
 # The text of a job's file → the new one; UsageError when the job is to stay as it is.
@@ -31,11 +31,11 @@ def edit(change: Change, places: Iterable[Place], wishes: Request) -> None:
     UsageError, and nothing is changed, for what cannot be changed any more.
     """
     for key in wishes:
-        if key in AT_SUBMISSION or BY_KEY[key].kind == PLACE and key not in IN_THE_NAME:
+        if key in AT_SUBMISSION or BY_KEY[key].kind == PLACE and key not in BY_MOVING:
             raise UsageError(f"--{BY_KEY[key].name} does its work at the submission and cannot be changed: cancel the"
                              " job, and submit it anew")
     said = " ".join(directives.texts(wishes))
-    asked = {key: value for key, value in wishes.items() if key not in IN_THE_NAME}
+    asked = {key: value for key, value in wishes.items() if key not in BY_MOVING}
     rewrite = (lambda data: _asking(data, asked, change.me.node)) if asked else (lambda data: data)
     _apply(change, places, rewrite, lambda place: f"is changed: {said}", wishes)
 

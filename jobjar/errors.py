@@ -48,6 +48,11 @@ class Fenced(JobJarError):
     """This worker's claims/ is gone: somebody declared it dead, and its jobs belong to them now."""
 
 
+def vanished(id: str, home: str) -> NoSuchJob:
+    """The error of whoever waits for a job that has disappeared from the jar at `home`."""
+    return NoSuchJob(f"{id} is nowhere in {home}: somebody has removed it")
+
+
 def of_system(error: OSError) -> JobJarError | None:
     """The sentence for an error of the operating system that a person can mend; None of all others."""
     path = at_fault(error)

@@ -6,12 +6,11 @@ visited in the order of its life, and none of the answers need be true any more 
 
 import errno
 import os
-import stat
 import time
 from collections.abc import Iterable
 
 from jobjar import accounting, census, directives, ends, fslook, glance, jobname, notes, states
-from jobjar.errors import NoSuchJob, UsageError
+from jobjar.errors import UsageError, vanished
 from jobjar.handles import Handle
 from jobjar.layout import Jar, Place
 
@@ -110,17 +109,14 @@ class Job(Handle):
                 return None
             seen = seen if state is None else now
             if now > seen + LOST_AFTER:
-                raise self._gone()
+                raise vanished(self.id, self._jar.home)
             time.sleep(pause if timeout is None else min(pause, begin + timeout - now))
             pause = min(pause * 1.5, LONGEST)
-
-    def _gone(self) -> NoSuchJob:
-        return NoSuchJob(f"{self.id} is nowhere in {self._jar.home}: somebody has removed it")
 
     def _places(self, states: Iterable[str]) -> list[Place]:
         place = self._find()
         if place is None:
-            raise self._gone()
+            raise vanished(self.id, self._jar.home)
         return [place]
 
     def _state_if_reached(self, is_last: bool) -> str | None:
@@ -250,10 +246,9 @@ def _has_failed(jar: Jar, name: str) -> bool:
 
 def _is_file(directory: str, name: str) -> bool:
     try:
-        found = fslook.status(directory, name)
+        return fslook.is_file(directory, name)
     except NotADirectoryError:
         return False
-    return found is not None and stat.S_ISREG(found.st_mode)
 
 
 def _text(path: str) -> str:

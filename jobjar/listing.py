@@ -6,7 +6,6 @@ is opened only for columns that need it, and the journals are read only for jobs
 
 import fnmatch
 import os
-import stat
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator
 
@@ -112,8 +111,7 @@ def _queued(jar: Jar, facts: reasons.Facts) -> Iterator[Place]:
     yield from sorted(others, key=lambda job: (job.state, job.category or "", *selection.age(job)))
     for item in facts.seen.foreign:
         place = Place(item.state, item.category, item.name)
-        found = None if item.name.startswith(".") else fslook.status(*os.path.split(jar.path(place)))
-        if found is not None and stat.S_ISREG(found.st_mode):
+        if not item.name.startswith(".") and fslook.is_file(*os.path.split(jar.path(place))):
             yield place
 
 

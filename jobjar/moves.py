@@ -7,7 +7,6 @@ caller. Fenced means that the directory the job came from has been taken over: t
 """
 
 import os
-import stat
 from collections.abc import Callable
 
 from jobjar import fslook, fsops, jobname, layout, reservation, states
@@ -279,8 +278,7 @@ def _moved(jar: Jar, source: Place, target: Place, _: str = "") -> Place | None:
 
 def _is_job(jar: Jar, place: Place) -> bool:
     # RACE: another was quicker, and the name is a namesake's reservation now, whose log and link are not ours either.
-    found = fslook.status(jar.directory(place.state), place.name)
-    return found is not None and stat.S_ISREG(found.st_mode)
+    return fslook.is_file(jar.directory(place.state), place.name)
 
 
 def _is_something(output: str) -> bool:

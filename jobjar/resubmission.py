@@ -34,7 +34,7 @@ def _meant(jar: Jar, word: str, wanted: Wanted) -> dict[str, Record]:
     found = exact or found
     if not found:
         raise NoSuchJob(f"{word!r} names no job that has ended: `jobjar history --limit 0` lists them")
-    if len(found) > 1 and not any(c in word for c in "*?["):
+    if len(found) > 1 and not selection.is_glob(word):
         rest = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise UsageError(f"{word!r} could be any of {', '.join(list(found)[:SHOWN])}{rest}: write more of the name, or"
                          " a glob for all of them")

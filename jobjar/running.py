@@ -12,7 +12,7 @@ from jobjar import ends, fslook, journal, node, notes, preparation, spool, state
 from jobjar.awaiting import resync_after
 from jobjar.config import Settings
 from jobjar.directives import Request
-from jobjar.errors import JobJarError, NoSuchJob, TryAgain, UsageError, at_fault
+from jobjar.errors import JobJarError, TryAgain, UsageError, at_fault, vanished
 from jobjar.feeding import Intake
 from jobjar.interrupts import Interrupted, Interrupts
 from jobjar.job import CANCELLED, COMPLETED, FAILED, LOST_AFTER, Job
@@ -49,8 +49,7 @@ def run(jar: Jar, settings: Settings, words: list[str], wishes: Request) -> int:
 
 def _say(sentence: str) -> None:
     try:
-        shown = "".join(c if c.isprintable() else text.escape(c) for c in sentence)
-        print(f"jobjar run: {shown}", file=sys.stderr, flush=True)
+        print(f"jobjar run: {text.sentence(sentence)}", file=sys.stderr, flush=True)
     except OSError:
         # The terminal has gone, and what is to be done is to be done all the same.
         pass
@@ -177,7 +176,7 @@ class _Client:
         state = self._job.state
         if state is None:
             if now > self._seen + LOST_AFTER:
-                raise NoSuchJob(f"{self._job.id} is nowhere in {self.jar.home}: somebody has removed it")
+                raise vanished(self._job.id, self.jar.home)
             return False
         self._seen = now
         return state not in ("PENDING", "RUNNING")

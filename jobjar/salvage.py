@@ -4,7 +4,6 @@ Every step may be interrupted and repeated. docs/PROTOCOL.md section 9, step 3.
 """
 
 import os
-import stat
 import time
 from collections import namedtuple
 
@@ -137,8 +136,7 @@ class Salvage:
         ends = [(self.jar.completed, history.target(attempt) or name), (self.jar.failed, name)]
         ends += [(self.jar.failed, given_up) for given_up in self._given_up]
         for directory, final in dict.fromkeys(ends):
-            found = fslook.status(directory, final)
-            if found is not None and stat.S_ISREG(found.st_mode):
+            if fslook.is_file(directory, final):
                 fails.enforce(self.jar, self.writer, mine, final, self._asked(os.path.join(directory, final)))
         self._given_up.clear()
 

@@ -157,10 +157,9 @@ def _claimed(jar: Jar, name: str) -> Place | None:
 
 def _is_file(jar: Jar, place: Place) -> bool:
     try:
-        found = fslook.status(*os.path.split(jar.path(place)))
+        return fslook.is_file(*os.path.split(jar.path(place)))
     except NotADirectoryError:
         return False
-    return found is not None and stat.S_ISREG(found.st_mode)
 
 
 def _split_indices(word: str) -> tuple[str, list[range] | None]:

@@ -19,6 +19,11 @@ def escape(name: str) -> str:
     return "".join(c if c.isprintable() and c != "\\" else _bytes(c) for c in name)
 
 
+def sentence(words: str) -> str:
+    """A sentence as it may be shown: what is not printable as in `escape`, but what is escaped already as it stands."""
+    return words if words.isprintable() else "".join(c if c.isprintable() else _bytes(c) for c in words)
+
+
 def _bytes(character: str) -> str:
     # Bytes that are no UTF-8 arrive as the surrogates U+DC80 to U+DCFF; JSON can bring the other ones.
     how = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"

@@ -65,3 +65,7 @@ def test_a_column_that_is_empty_in_every_row_is_left_out():
 
 def test_one_thing_is_not_called_several():
     assert [text.counted(count, "job") for count in (0, 1, 2)] == ["0 jobs", "1 job", "2 jobs"]
+
+
+def test_a_sentence_keeps_its_backslashes_and_steers_no_terminal():
+    assert text.sentence("a\\x0a\x1b[2J is no job") == "a\\x0a\\x1b[2J is no job"
