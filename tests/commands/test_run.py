@@ -408,9 +408,10 @@ def test_what_a_job_prints_whose_client_is_killed_right_after_the_submission_is_
 
 def test_a_job_that_is_held_is_said_to_wait_for_its_release(jar):
     process = start("--hold", "true")
-    assert b"is held: it waits for `jobjar release " in process.stderr.readline()
+    processes.until(lambda: os.listdir(jar.held), "the submission")
     process.send_signal(signal.SIGTERM)
-    assert finish(process)[0] == 143
+    status, _, err = finish(process)
+    assert status == 143 and b"is held: it waits for `jobjar release " in err
 
 
 def test_when_its_worker_is_killed_the_job_is_begun_again_and_that_is_said(jar, tmp_path):
