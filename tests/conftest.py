@@ -11,7 +11,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, TOP)
 
 from support import figures as published  # noqa: E402
-from support import invariants, jars, lanes, processes  # noqa: E402
+from support import invariants, jars, lanes, nodes, processes  # noqa: E402
 
 from jobjar import layout, process  # noqa: E402
 
@@ -88,6 +88,15 @@ def tidy(clean_environment):
 def jar(tmp_path):
     """A new, empty jar."""
     return jars.make(tmp_path / "jar")
+
+
+@pytest.fixture
+def hosts(jar):
+    """Two nodes of the jar, each with a host name of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a process a host name of its own")
+    yield nodes.Host(jar, "alder"), nodes.Host(jar, "birch.example.org")
+    nodes.end_all()
 
 
 @pytest.fixture(scope="module")

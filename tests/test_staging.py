@@ -12,11 +12,6 @@ ME = node.myself("rain")
 
 
 @pytest.fixture
-def jar(tmp_path):
-    return jars.make(tmp_path / "jar")
-
-
-@pytest.fixture
 def here(tmp_path):
     """The directory of a submission."""
     path = tmp_path / "here"

@@ -2,19 +2,9 @@
 
 import os
 
-import pytest
-from support import jars, nodes, processes
-from test_two_nodes import Host
+from support import jars, processes
 
 CAP, TASKS = 3, 60
-
-
-@pytest.fixture
-def hosts(jar):
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a process a host name of its own")
-    yield Host(jar, "alder"), Host(jar, "birch.example.org")
-    nodes.end_all()
 
 
 def completed(jar):

@@ -1,42 +1,10 @@
 """Two nodes on one machine, each with its own host name, and one jar."""
 
 import os
-import sys
 
-import pytest
-from support import jars, nodes, processes, programs
-from support.nodes import Site
+from support import jars, nodes, processes
 
 from jobjar import registration
-
-
-class Host(Site):
-    """A node by its host name alone: its programs run where `uname -n` says so."""
-
-    def __init__(self, jar, name):
-        super().__init__(jar, name)
-        del self.variables["JJ_NODE"]
-
-    def spawn(self, program, *words, **more):
-        command = f"hostname {self.node}; exec \"$@\""
-        return processes.spawn("unshare", "--uts", "sh", "-c", command, "sh", sys.executable,
-                               os.path.join(programs.BIN, program), *words, **{"env": self.environment, **more})
-
-    @property
-    def environment(self):
-        return processes.environment(**self.variables)
-
-    @property
-    def settings(self):
-        return nodes.config.read(environ={**self.environment, "JJ_NODE": self.node})
-
-
-@pytest.fixture
-def hosts(jar):
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a process a host name of its own")
-    yield Host(jar, "alder"), Host(jar, "birch.example.org")
-    nodes.end_all()
 
 
 def test_workers_of_both_share_the_work_and_are_named_after_their_node(hosts):

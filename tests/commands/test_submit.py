@@ -17,52 +17,37 @@ def standalone_job(tmp_path):
     return jars.write(str(tmp_path / "standalone_job"), "#!/usr/bin/env python3\nprint('hello')\n")
 
 
-@pytest.fixture
-def submit(jar, capsys):
-    """Run submit_job with some words; (exit status, stdout, stderr)."""
-    def run(*words):
-        status = cli.main("submit_job", ["--home", jar.home, *words])
-        return status, *capsys.readouterr()
-    return run
-
-
-def only_job(jar):
-    """(path below the jar, text) of the only file that is not the jar's own."""
-    [found] = [(path, text) for path, text in jars.tree(jar).items() if text is not None and path != "FORMAT"]
-    return found
-
-
 def test_a_command_becomes_the_two_lines_and_its_id_is_printed_alone(jar, submit):
     status, out, err = submit(*COMMAND)
-    path, text = only_job(jar)
+    path, text = jars.only_job(jar)
     assert (status, err, text) == (0, "", SCRIPT)
     assert path == f"unclaimed/{out.strip()}.0" and out.count("\n") == 1
 
 
 def test_f_copies_the_file_and_makes_no_script(jar, submit, standalone_job):
     assert submit("-f", standalone_job)[0] == 0
-    assert only_job(jar)[1] == jars.read(standalone_job)
+    assert jars.only_job(jar)[1] == jars.read(standalone_job)
 
 
 @pytest.mark.parametrize("words", [["-p", "10", *COMMAND], ["--priority=10", *COMMAND], ["-p10", *COMMAND]])
 def test_p_is_the_priority_of_a_command(jar, submit, words):
     _, out, _ = submit(*words)
-    assert only_job(jar) == (f"unclaimed/{out.strip()}.10", SCRIPT)
+    assert jars.only_job(jar) == (f"unclaimed/{out.strip()}.10", SCRIPT)
 
 
 def test_p_is_the_priority_of_a_file_and_may_be_negative(jar, submit, standalone_job):
     _, out, _ = submit("-p", "-3", "-f", standalone_job)
-    assert only_job(jar)[0] == f"unclaimed/{out.strip()}.-3"
+    assert jars.only_job(jar)[0] == f"unclaimed/{out.strip()}.-3"
 
 
 def test_c_is_the_category_which_is_made(jar, submit):
     _, out, _ = submit("-c", "LINUX", *COMMAND)
-    assert only_job(jar) == (f"unclaimed/LINUX/{out.strip()}.0", SCRIPT)
+    assert jars.only_job(jar) == (f"unclaimed/LINUX/{out.strip()}.0", SCRIPT)
 
 
 def test_i_stands_in_the_name(jar, submit):
     _, out, _ = submit("-i", "test_run", *COMMAND)
-    assert out.endswith("-test_run\n") and only_job(jar)[1] == SCRIPT
+    assert out.endswith("-test_run\n") and jars.only_job(jar)[1] == SCRIPT
 
 
 def test_the_name_has_date_time_and_login(jar, submit):
@@ -79,7 +64,7 @@ def test_the_name_has_date_time_and_login(jar, submit):
     (["grep 'a  b' \"$HOME\""], "grep 'a  b' \"$HOME\""), (["sh", "--help"], "sh --help")])
 def test_words_are_joined_by_single_spaces_and_options_end_at_the_first_word(jar, submit, words, line):
     assert submit(*words)[0] == 0
-    assert only_job(jar)[1] == f"#!/bin/sh -f\n{line}\n"
+    assert jars.only_job(jar)[1] == f"#!/bin/sh -f\n{line}\n"
 
 
 @pytest.mark.parametrize("words, said", [

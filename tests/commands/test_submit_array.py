@@ -8,18 +8,9 @@ import sys
 import pytest
 from support import jars, processes, workers
 
-from jobjar import cli, jobname
+from jobjar import jobname
 
 SHOW = 'printf "%s|%s|%s;" "$JJ_ARRAY_TASK_ID" "$JJ_ENTRY" "$JJ_ARRAY_TASK_COUNT"'
-
-
-@pytest.fixture
-def submit(jar, capsys):
-    """Run submit_job with some words; (exit status, stdout, stderr)."""
-    def run(*words):
-        status = cli.main("submit_job", ["--home", jar.home, *words])
-        return status, *capsys.readouterr()
-    return run
 
 
 @pytest.fixture

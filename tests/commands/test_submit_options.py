@@ -5,13 +5,13 @@ import os
 import pytest
 from support import jars, programs
 
-from jobjar import cli, directives, wishes
+from jobjar import directives, wishes
 from jobjar.directives import OPTIONS, OWN
 
 TYPED = [option for option in OPTIONS.values() if option.kind != OWN]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     """The directory from which is submitted."""
     place = tmp_path / "here"
@@ -20,23 +20,8 @@ def here(tmp_path, monkeypatch):
     return str(place)
 
 
-@pytest.fixture
-def submit(jar, here, capsys):
-    """Run submit_job with some words; (exit status, stdout, stderr)."""
-    def run(*words):
-        status = cli.main("submit_job", ["--home", jar.home, *words])
-        return status, *capsys.readouterr()
-    return run
-
-
-def only_job(jar):
-    """(path below the jar, text) of the only file that is not the jar's own."""
-    [found] = [(path, text) for path, text in jars.tree(jar).items() if text is not None and path != "FORMAT"]
-    return found
-
-
 def request_of(jar):
-    request = directives.read(os.fsencode(only_job(jar)[1]))
+    request = directives.read(os.fsencode(jars.only_job(jar)[1]))
     return {key: value for key, value in request.items() if key not in ("submit_dir", "submit_host")}
 
 
@@ -44,27 +29,27 @@ def request_of(jar):
 def test_options_stand_before_the_command_with_or_without_a_sign_of_equality(jar, submit, words):
     status, out, err = submit(*words, "-p", "3", "echo", "--time=2h", "--nonsense")
     assert (status, err) == (0, "") and request_of(jar) == {"time": 3600, "tag": ["a", "b"]}
-    path, text = only_job(jar)
+    path, text = jars.only_job(jar)
     assert path == f"unclaimed/{out.strip()}.3" and text.endswith("\necho --time=2h --nonsense\n")
 
 
 def test_a_flag_takes_no_word_away(jar, submit):
     assert submit("--no-requeue", "echo", "hi")[0] == 0
-    assert request_of(jar) == {"no_requeue": True} and only_job(jar)[1].endswith("\necho hi\n")
+    assert request_of(jar) == {"no_requeue": True} and jars.only_job(jar)[1].endswith("\necho hi\n")
 
 
 def test_hold_and_begin_say_where_the_job_goes_and_its_id_is_printed_all_the_same(jar, submit):
     _, out, _ = submit("--hold", "-c", "C", "echo")
-    assert only_job(jar) == (f"held/C/{out.strip()}.0", "#!/bin/sh -f\necho\n")
-    os.unlink(f"{jar.home}/{only_job(jar)[0]}")
+    assert jars.only_job(jar) == (f"held/C/{out.strip()}.0", "#!/bin/sh -f\necho\n")
+    os.unlink(f"{jar.home}/{jars.only_job(jar)[0]}")
     _, out, _ = submit("--begin=now+1h", "echo")
-    assert only_job(jar)[0] == f"waiting/{out.strip()}.0"
+    assert jars.only_job(jar)[0] == f"waiting/{out.strip()}.0"
 
 
 def test_a_file_s_own_lines_are_obeyed_and_the_command_line_counts_for_more(jar, submit, here):
     jars.write(here + "/job", "#!/bin/sh\n#JJ -p 5 -i word --nice=1 --comment=x\necho\n")
     _, out, _ = submit("--nice=2", "-p", "0", "-f", "job")
-    assert only_job(jar)[0] == f"unclaimed/{out.strip()}.0" and out.endswith("-word\n")
+    assert jars.only_job(jar)[0] == f"unclaimed/{out.strip()}.0" and out.endswith("-word\n")
     assert request_of(jar) == {"nice": 2, "comment": "x"}
 
 
@@ -74,7 +59,7 @@ def test_a_file_with_a_wrong_line_is_refused_with_name_and_line(jar, submit, her
     assert (status, out) == (2, "") and err.startswith("submit_job: job, line 2: --nice: ") and err.count("\n") == 1
     os.unlink(path)
     jars.write(here + "/job", "#!/bin/sh\n: #JJ --nice=99\n\n#JJ --nice=99\n")
-    assert submit("-f", "job")[0] == 0 and only_job(jar)[1] == jars.read(here + "/job")
+    assert submit("-f", "job")[0] == 0 and jars.only_job(jar)[1] == jars.read(here + "/job")
 
 
 @pytest.mark.parametrize("option", TYPED, ids=lambda option: option.name)

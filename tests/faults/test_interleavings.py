@@ -13,7 +13,6 @@ import threading
 import time
 from types import SimpleNamespace
 
-import pytest
 from support import jars, melee, steps
 from support.melee import Act, Run
 
@@ -327,19 +326,6 @@ def play(workplace, alive, monkeypatch, seed):
             return scene, scene.violations()
         finally:
             shutil.rmtree(scene.jar.home)
-
-
-@pytest.fixture
-def alive(monkeypatch):
-    """The table of processes: pid → start."""
-    table = {}
-    monkeypatch.setattr(node, "start_ticks", table.get)
-    monkeypatch.setattr(process, "orphans", lambda lock, nonce: (False, []))
-    monkeypatch.setattr(process, "lock_path", lambda nonce: "/nonexistent/lock")
-    # Of two notes of one millisecond nobody could say which is the later.
-    ticks = itertools.count(1)
-    monkeypatch.setattr(notes, "time", SimpleNamespace(time=lambda: float(next(ticks))))
-    return table
 
 
 def test_at_whatever_operation_others_come_in_between_each_job_is_in_one_place_and_what_was_said_is_true(

@@ -13,13 +13,12 @@ import resource
 import shutil
 from types import SimpleNamespace
 
-import pytest
 from support import faults, jars, model
 from support.faults import BEFORE, Fault
 from support.model import Death, Model
 
-from jobjar import (blame, census, claiming, job, jobname, moves, node, notes, orders, process, registration,
-                    reservation, runner, staff, submission)
+from jobjar import (blame, census, claiming, job, jobname, moves, node, notes, orders, registration, reservation,
+                    runner, staff, submission)
 from jobjar.attempts import WON, Attempts
 from jobjar.journal import Journal
 from jobjar.layout import Place
@@ -618,19 +617,6 @@ def try_a_seed(points, workplace, alive, seed):
     short = shorten(lambda chosen: play(workplace, alive, seed, chosen)[0] is not None, list(range(at + 1)))
     _, how, told = play(workplace, alive, seed, short)
     points.add(f"seed {seed}, {len(short)} steps", ["\n  " + "\n  ".join(told) + f"\n{how}"])
-
-
-@pytest.fixture
-def alive(monkeypatch):
-    """The table of processes: pid → start."""
-    table = {}
-    monkeypatch.setattr(node, "start_ticks", table.get)
-    monkeypatch.setattr(process, "orphans", lambda lock, nonce: (False, []))
-    monkeypatch.setattr(process, "lock_path", lambda nonce: "/nonexistent/lock")
-    # Of two notes of one millisecond nobody could say which is the later.
-    ticks = itertools.count(1)
-    monkeypatch.setattr(notes, "time", SimpleNamespace(time=lambda: float(next(ticks))))
-    return table
 
 
 def test_the_jar_is_what_the_model_says_after_every_step(workplace, points, alive, full, seed):

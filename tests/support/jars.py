@@ -70,6 +70,12 @@ def tree(jar: Jar | str) -> dict[str, str | None]:
     return found
 
 
+def only_job(jar: Jar) -> tuple[str, str]:
+    """(path below the jar, text) of the only file that is not the jar's own."""
+    [found] = [(path, text) for path, text in tree(jar).items() if text is not None and path != "FORMAT"]
+    return found
+
+
 def _look(directory: str, prefix: str, found: dict[str, str | None]) -> None:
     try:
         with os.scandir(directory) as listing:

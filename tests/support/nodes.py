@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 
 import psutil
@@ -117,6 +118,25 @@ class Site:
             return jars.read(os.path.join(self.jar.worker(worker), "log"))
         except FileNotFoundError:
             return ""
+
+
+class Host(Site):
+    """A node by its host name alone: its programs run where `uname -n` says so."""
+
+    def __init__(self, jar: Jar, name: str) -> None:
+        super().__init__(jar, name)
+        del self.variables["JJ_NODE"]
+
+    def spawn(self, program: str, *words: str, **more: object) -> subprocess.Popen:
+        """Start a program of bin/ under this node's host name."""
+        command = f"hostname {self.node}; exec \"$@\""
+        return processes.spawn("unshare", "--uts", "sh", "-c", command, "sh", sys.executable,
+                               os.path.join(programs.BIN, program), *words, **{"env": self.environment, **more})
+
+    @property
+    def settings(self) -> config.Settings:
+        """The settings of its programs."""
+        return config.read(environ={**self.environment, "JJ_NODE": self.node})
 
 
 def pid_of(worker: str) -> int:
