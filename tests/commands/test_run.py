@@ -315,6 +315,11 @@ def test_output_that_cannot_be_written_is_an_error_with_a_sentence(jar, worker):
     assert jars.read(os.path.join(jar.logs, kept)) == "lost\n" and kept.encode() in err and spools(jar) == []
 
 
+def are_done(jar):
+    """The jobs in completed/; a name may stand there before, as a link."""
+    return [entry.name for entry in os.scandir(jar.completed) if entry.is_file(follow_symlinks=False)]
+
+
 def forked(do):
     """The status with which a child ends that calls `do`."""
     pid = os.fork()
@@ -335,7 +340,7 @@ def test_what_a_job_printed_that_ended_well_is_kept_when_it_cannot_be_shown_and_
     follow = running._Client.follow
 
     def late(client):
-        processes.until(lambda: os.listdir(jar.completed), "the end of the job")
+        processes.until(lambda: are_done(jar), "the end of the job")
         return follow(client)
 
     def client():
@@ -357,7 +362,7 @@ def test_what_was_to_be_cancelled_and_had_ended_is_said_to_have_ended(jar, worke
 
     def too_late(client, why):
         jars.write(f"{jar.home}/go", "")
-        processes.until(lambda: os.listdir(jar.completed), "the end of the job")
+        processes.until(lambda: are_done(jar), "the end of the job")
         withdraw(client, why)
 
     def client():
