@@ -172,7 +172,11 @@ class _Work:
             self.done += 1
 
     def cut_short(self, error: BaseException) -> None:
-        """Say what became of the array when its submission fails; without any task it is as if it had not been."""
+        """Say what became of the array when its submission fails; without any task it is as if it had not been.
+
+        Of a KeyboardInterrupt another with the sentence is raised, of an OSError a TryAgain or JobJarError; of any other
+        error nothing.
+        """
         total = len(self.batch.indices)
         # An interrupt may have come between a task and its being counted.
         appeared = self.done or self._recount()

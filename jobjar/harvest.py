@@ -160,7 +160,7 @@ def _try(source: str, draft: str, inside: str, may_link: bool, left: list[str]) 
 
 
 def carry(source: str, target: str, may_link: bool = False) -> None:
-    """Make `target`, which must be free, a copy of the regular file or the symbolic link `source`.
+    """Make `target` a copy of the regular file or the symbolic link `source`; FileExistsError when the name is taken.
 
     `may_link`: `source` is about to be removed, and may lend its contents instead. UsageError for anything else.
     """

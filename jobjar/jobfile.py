@@ -45,7 +45,10 @@ def written(data: bytes, request: Request, name: str = "job") -> bytes:
 
 def begun(head: bytes, size: int, has_nul: bool, request: Request, name: str) -> tuple[bytes, int]:
     """As `written`, of a file of `size` bytes that begins with `head`, HEAD_MAX bytes at least if there are as many:
-    with what it begins then, and from which byte on it goes on as it was. `has_nul`: whether it holds a NUL."""
+    with what it begins then, and from which byte on it goes on as it was. `has_nul`: whether it holds a NUL.
+
+    UsageError as `written`.
+    """
     lines = directives.lines(request)
     text, at = _replaced(head, lines) if takes_comments(head, has_nul) else (_carried(size, lines, name), 0)
     if len(directives.block(text)) > HEAD_MAX:

@@ -34,7 +34,10 @@ _INSTEAD = {
 
 
 def take(options: Options, word: str, words: list[str]) -> None:
-    """Add the option `word` to `options.asked`, a Request; its value may be the first of `words`, and is taken away."""
+    """Add the option `word` to `options.asked`, a Request; its value may be the first of `words`, and is taken away.
+
+    UsageError for a word that is no option, with advice, and for a value that will not do.
+    """
     name = word.partition("=")[0] if word.startswith("--") else word[:2]
     if name.startswith("--") and name[2:] in OPTIONS and OPTIONS[name[2:]].kind != OWN:
         options.asked = getattr(options, "asked", {})
