@@ -174,8 +174,8 @@ class _Work:
     def cut_short(self, error: BaseException) -> None:
         """Say what became of the array when its submission fails; without any task it is as if it had not been.
 
-        Of a KeyboardInterrupt another with the sentence is raised, of an OSError a TryAgain or JobJarError; of any other
-        error nothing.
+        For a KeyboardInterrupt another with the sentence is raised, for an OSError a TryAgain or JobJarError, for any
+        other error nothing.
         """
         total = len(self.batch.indices)
         # An interrupt may have come between a task and its being counted.

@@ -192,7 +192,7 @@ def wanted(jar: Jar, digest: str) -> set[str]:
 
 
 def make_parents(top: str, path: str) -> None:
-    """Make the directory `path` below `top`, with those above it; JobJarError for a link below `top`: none is followed."""
+    """Make the directory `path` below `top`, with those above it; JobJarError for a link there: none is followed."""
     at = top
     for part in path.split(os.sep) if path else ():
         at = os.path.join(at, part)
