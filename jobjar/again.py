@@ -71,7 +71,8 @@ class Others:
         since = time.time() - max(last["t"], last.get("until") or 0.0)
         if abs(since) >= self._longest:
             return 0.0
-        return max(0.0, min(FOR_OTHERS, self._patience(place.category, server_now) - since))
+        # The time of a note is rounded, so it may lie ahead.
+        return max(0.0, min(FOR_OTHERS, self._patience(place.category, server_now) - max(0.0, since)))
 
     def _patience(self, category: str | None, server_now: float) -> float:
         """How long after its failure a job of this category is left to them."""

@@ -9,7 +9,7 @@ import pytest
 from support import faults, invariants, jars, workers
 from support.faults import BEFORE, CUT, MEANWHILE, Fault
 
-from jobjar import fslook, leftovers, moves, node, notes, registration, reservation, states
+from jobjar import errors, fslook, leftovers, moves, node, notes, registration, reservation, states
 from jobjar.journal import History, Journal
 from jobjar.layout import Place
 from jobjar.recovery import Recovery
@@ -259,7 +259,7 @@ def test_9_a_fence_around_a_live_worker_at_any_moment_leaves_nothing_of_its_comp
         try:
             moves.complete(jar, Place(states.CLAIMS, None, "a.0", jar.claims(WORKER)), MINE, bad=bad,
                            output=os.path.join(dead, "output"))
-        except moves.Fenced:
+        except errors.Fenced:
             pass
 
     def prepare():
@@ -296,7 +296,7 @@ def test_9_a_worker_that_goes_on_while_it_is_recovered_neither_claims_nor_comple
                     lambda: moves.complete(jar, place, MINE, bad=True),
                     lambda: moves.claim(jar, Place(states.UNCLAIMED, None, "b.0"), jar.claims(WORKER))]
         for attempt in attempts:
-            with pytest.raises(moves.Fenced):
+            with pytest.raises(errors.Fenced):
                 attempt()
         results.append("fenced")
 
