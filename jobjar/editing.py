@@ -20,6 +20,10 @@ from jobjar.states import CLAIMS, COMPLETED, FAILED, HELD, QUEUES, WAITING
 # What is changed by another name or place; what is worked out once, at the submission.
 BY_MOVING = ("priority", "category")
 AT_SUBMISSION = ("snapshot", "stage_in")
+# What has no effect in the text of a job that is there already → what has.
+_INSTEAD = {"priority": "--priority is changed by `jobjar edit JOB --priority=N`",
+            "category": "--category is changed by `jobjar edit JOB --category=CATEGORY`",
+            "hold": "--hold does its work at the submission: `jobjar hold JOB` holds it"}
 
 # The text of a job's file → the new one; UsageError when the job is to stay as it is.
 Rewrite = Callable[[bytes], bytes]
@@ -31,9 +35,8 @@ def edit(change: Change, places: Iterable[Place], wishes: Request) -> None:
     UsageError, and nothing is changed, for what cannot be changed any more.
     """
     for key in wishes:
-        if key in AT_SUBMISSION or BY_KEY[key].kind == PLACE and key not in BY_MOVING:
-            raise UsageError(f"--{BY_KEY[key].name} does its work at the submission and cannot be changed: cancel the"
-                             " job, and submit it anew")
+        if _is_fixed(key) and key not in BY_MOVING:
+            raise UsageError(_too_late(key))
     said = " ".join(directives.texts(wishes))
     asked = {key: value for key, value in wishes.items() if key not in BY_MOVING}
     rewrite = (lambda data: _asking(data, asked, change.me.node)) if asked else (lambda data: data)
@@ -41,25 +44,64 @@ def edit(change: Change, places: Iterable[Place], wishes: Request) -> None:
 
 
 def edit_text(change: Change, places: Iterable[Place], editor: Rewrite) -> None:
-    """Let `editor` change the texts of jobs; #JJ lines that no worker would obey are refused."""
+    """Let `editor` change the texts of jobs; what `doubt` finds is refused."""
+    said = ""
+
     def rewrite(data: bytes) -> bytes:
+        nonlocal said
         if b"\0" in data:
             raise UsageError("is a program and no text, so it cannot be edited: give options instead")
         new = editor(data)
-        why = doubt(new)
+        why = doubt(new, data)
         if why:
             raise UsageError(why)
+        said = "is as it was: nothing was changed" if new == data else "is changed"
         return new
-    _apply(change, places, rewrite, lambda place: "is changed", {})
+    _apply(change, places, rewrite, lambda place: said, {})
 
 
-def doubt(data: bytes) -> str | None:
-    """Why no worker would obey the #JJ lines of this text; None when one would."""
+def doubt(new: bytes, old: bytes) -> str | None:
+    """Why the text `new` cannot take the place of `old`: no worker would obey it, or it would have no effect."""
+    if old.strip() and not new.strip():
+        return "has lost all of its text: `jobjar cancel` ends a job that is not to run"
+    if b"\0" in new:
+        return "would be a program and no text: submit that as a job of its own"
     try:
-        settling.claimed(data[:directives.HEAD_MAX])
+        _refuse_what_has_no_effect(directives.read(new[:directives.HEAD_MAX]), _said(old))
+        settling.claimed(new[:directives.HEAD_MAX])
     except UsageError as error:
         return f"its #JJ lines will not do: {error}"
     return None
+
+
+def _said(data: bytes) -> Request:
+    """What the lines of a text ask for, as far as they can be read."""
+    request: Request = {}
+    for line in directives.block(data[:directives.HEAD_MAX]).split(b"\n"):
+        try:
+            found = directives.read(line)
+        except UsageError:
+            # It is to be mended.
+            continue
+        for key, value in found.items():
+            request[key] = request.get(key, []) + value if BY_KEY[key].many else value
+    return request
+
+
+def _refuse_what_has_no_effect(new: Request, old: Request) -> None:
+    """UsageError for an option that does nothing in the file of a job that is there already, with what does it."""
+    for key in filter(_is_fixed, new):
+        if new[key] != old.get(key):
+            raise UsageError(_INSTEAD.get(key) or _too_late(key))
+
+
+def _is_fixed(key: str) -> bool:
+    return key in AT_SUBMISSION or BY_KEY[key].kind == PLACE
+
+
+def _too_late(key: str) -> str:
+    return f"--{BY_KEY[key].name} does its work at the submission and cannot be changed: cancel the job, and submit it" \
+        " anew"
 
 
 def _asking(data: bytes, wishes: Request, node_name: str) -> bytes:

@@ -387,7 +387,7 @@ def test_the_editor_changes_the_text(jar):
 
 @pytest.mark.parametrize("editor, why", [
     ("false", "ended with status 1"), ("rm", "has removed the file"), ("/no/such/editor", "cannot be started"),
-    ("'", "cannot be started")])
+    ("'", "cannot be started"), ("truncate -s0", "has lost all of its text"), ("sh -c 'echo >$0'", "all of its text")])
 def test_an_editor_that_fails_leaves_the_job_as_it_was(jar, tmp_path, editor, why):
     place = _put(jar)
     code, out, err = _edit(jar, "a", "--editor", editor=editor, TMPDIR=str(tmp_path))
@@ -407,6 +407,50 @@ def test_what_a_person_has_written_is_kept_when_the_job_cannot_have_it(jar, tmp_
     last = err.splitlines()[-1]
     assert last.startswith(f"jobjar edit: what you have written is in {tmp_path}/")
     assert "nonsense" in jars.read(last.rpartition(" ")[2])
+
+
+@pytest.mark.parametrize("make", ["mkdir", "mkfifo"])
+def test_an_editor_that_leaves_no_file_is_refused_and_what_it_has_moved_is_kept(jar, tmp_path, make):
+    place = _put(jar)
+    editor = f"sh -c 'mv $0 $0.x; {make} $0'"
+    code, out, err = _edit(jar, "a", "--editor", editor=editor, TMPDIR=str(tmp_path))
+    assert (code, out) == (1, "") and _files(jar) == ["unclaimed/a.0"]
+    said, kept = err.splitlines()
+    assert said == "a the editor has left something else than a file where its text was: it is as it was"
+    assert jars.read(os.path.join(kept.rpartition(" ")[2], "job.x")).encode() == SCRIPT
+    assert jars.read(jar.path(place)).encode() == SCRIPT
+
+
+def test_an_editor_that_changes_nothing_is_said_to_have_changed_nothing(jar):
+    _put(jar)
+    assert _edit(jar, "a", "--editor", editor="true") == (0, "a is as it was: nothing was changed\n", "")
+
+
+@pytest.mark.parametrize("line, why", [
+    ("--array=1-5", "cancel the job, and submit it anew"), ("--each-line=x", "cancel the job, and submit it anew"),
+    ("--id=x", "cancel the job, and submit it anew"), ("--snapshot=/x", "cancel the job, and submit it anew"),
+    ("--hold", "`jobjar hold JOB`"), ("-p 9", "`jobjar edit JOB --priority=N`"),
+    ("-c XX", "`jobjar edit JOB --category=CATEGORY`")])
+def test_what_would_have_no_effect_in_the_text_is_refused_with_what_has(jar, change, line, why):
+    submitted = b"#!/bin/sh\n#JJ --submit-dir=/\necho hello\n"
+    place = _put(jar, data=submitted)
+    editing.edit_text(change, [place], lambda data: data.replace(b"#JJ", f"#JJ {line}\n#JJ".encode()))
+    assert change.done == [] and len(change.left) == 1 and why in change.left[0]
+    assert jars.read(jar.path(place)).encode() == submitted
+
+
+def test_what_stood_in_the_text_already_does_not_keep_it_from_being_changed(jar, change):
+    place = _put(jar, data=b"#!/bin/sh\n#JJ --submit-dir=/ -p 9\n#JJ --stage-in=x\n#JJ --staged=1 --stage-in=y\n"
+                 b"#JJ --nonsense\n#JJ --array=1-5\necho hello\n")
+    editing.edit_text(change, [place], lambda data: data.replace(b"--nonsense", b"--mem=1G"))
+    assert change.done == ["a is changed"] and change.left == []
+
+
+def test_an_editor_that_makes_a_program_of_a_text_is_refused(jar, change):
+    place = _put(jar)
+    editing.edit_text(change, [place], lambda data: b"\x7fELF\0")
+    assert change.done == [] and "would be a program and no text" in change.left[0]
+    assert jars.read(jar.path(place)).encode() == SCRIPT
 
 
 def test_two_editors_at_once_change_a_job_one_after_the_other_or_are_refused_and_lose_nothing(jar, tmp_path):

@@ -1,6 +1,7 @@
 """`jobjar edit`: change what jobs ask for before they begin, or their text with an editor."""
 
 import os
+import stat
 import sys
 
 from jobjar import changing, editing, fsops, layout, selection, states, wishes
@@ -55,10 +56,21 @@ def _edit_text(change: changing.Change, place: layout.Place) -> None:
     try:
         editing.edit_text(change, [place], editor)
     finally:
-        if len(change.done) > before or not os.path.exists(path) or _read(path) == original[-1]:
+        left = None if len(change.done) > before else _left(path, original)
+        if left is None:
             fsops.remove_tree(directory)
         else:
-            print(f"jobjar edit: what you have written is in {path}", file=sys.stderr)
+            print(f"jobjar edit: what you have written is in {left}", file=sys.stderr)
+
+
+def _left(path: str, original: list[bytes]) -> str | None:
+    """Where there is what a person has written, the file or else its directory; None when there is nothing."""
+    if os.path.isfile(path) and os.access(path, os.R_OK):
+        data = _read(path)
+        return path if data.strip() and data != original[-1] else None
+    directory = os.path.dirname(path)
+    # Something else has the file's name, or the editor has given the file another.
+    return directory if os.listdir(directory) else None
 
 
 def _edited(data: bytes, path: str) -> bytes:
@@ -68,7 +80,7 @@ def _edited(data: bytes, path: str) -> bytes:
     while True:
         _call_editor(path)
         new = _read(path)
-        why = editing.doubt(new)
+        why = editing.doubt(new, data)
         if why is None:
             return new
         if not sys.stdin.isatty():
@@ -80,10 +92,15 @@ def _edited(data: bytes, path: str) -> bytes:
 
 def _read(path: str) -> bytes:
     try:
+        # What is no regular file may make us wait.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UsageError("the editor has left something else than a file where its text was")
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
         raise UsageError("the editor has removed the file that it was to change") from None
+    except OSError as error:
+        raise UsageError(f"the editor has left what cannot be read ({error.strerror})") from None
 
 
 def _call_editor(path: str) -> None:
