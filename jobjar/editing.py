@@ -89,7 +89,7 @@ def _said(data: bytes) -> Request:
 
 
 def _refuse_what_has_no_effect(new: Request, old: Request) -> None:
-    """UsageError for an option that does nothing in the file of a job that is there already, with what does it."""
+    """UsageError, with what would do it, for an option that does nothing in the file of a job that is there already."""
     for key in filter(_is_fixed, new):
         if new[key] != old.get(key):
             raise UsageError(_INSTEAD.get(key) or _too_late(key))
