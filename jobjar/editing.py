@@ -100,8 +100,8 @@ def _is_fixed(key: str) -> bool:
 
 
 def _too_late(key: str) -> str:
-    return f"--{BY_KEY[key].name} does its work at the submission and cannot be changed: cancel the job, and submit it" \
-        " anew"
+    return (f"--{BY_KEY[key].name} does its work at the submission and cannot be changed: cancel the job, and submit it"
+            " anew")
 
 
 def _asking(data: bytes, wishes: Request, node_name: str) -> bytes:
