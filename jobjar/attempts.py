@@ -165,11 +165,11 @@ class Attempts:
     def _show(self, place: Place) -> str | None:
         """Link the job in claimed/; a view, so a failure is only reported."""
         name = place.name
-        text = os.path.join(self._view, place.category or "", place.name)
+        text = f"{self._view}/{place.category}/{name}" if place.category else f"{self._view}/{name}"
         try:
-            while not fsops.link(text, os.path.join(self.jar.claimed, name)):
+            while not fsops.link(text, path := f"{self.jar.claimed}/{name}"):
                 name = jobname.next_name(name)
-            return os.path.join(self.jar.claimed, name)
+            return path
         except OSError as error:
             self.log.say(f"no link in claimed/: {error}")
             return None

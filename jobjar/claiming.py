@@ -288,7 +288,7 @@ def look_into(path: str) -> tuple[os.stat_result | None, bytes]:
 
 def _head(handle: int) -> bytes:
     head = os.pread(handle, directives.GLANCE, 0)
-    while directives.may_go_on(head) and len(head) < directives.HEAD_MAX:
+    while directives.GLANCE <= len(head) < directives.HEAD_MAX and directives.may_go_on(head):
         more = os.pread(handle, len(head), len(head))
         if not more:
             break

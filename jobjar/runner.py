@@ -31,6 +31,8 @@ BUSY_TEXT = 30.0
 LONG_JOB = 0.05
 # How often the output of a job that prints is looked at, in s.
 LOOK_AT_OUTPUT = 1.0
+# What an end line says of its use, and getrusage's names for it.
+_USED = [(key, "ru_" + key) for key in ("maxrss", "minflt", "majflt", "inblock", "oublock", "nvcsw", "nivcsw")]
 
 
 class Runner:
@@ -226,8 +228,8 @@ def usage_record(outcome: Outcome) -> dict[str, object]:
     record = {"start": round(outcome.start, 3),
               "state": outcome.state or ("FAILED" if code or ended_by else "COMPLETED"),
               "exit": code, "signal": ended_by, "utime": round(usage.ru_utime, 4), "stime": round(usage.ru_stime, 4)}
-    for key in ("maxrss", "minflt", "majflt", "inblock", "oublock", "nvcsw", "nivcsw"):
-        record[key] = getattr(usage, "ru_" + key)
+    for key, name in _USED:
+        record[key] = getattr(usage, name)
     if outcome.peak:
         # A job begins as a copy of its worker, whose own greatest size stays with it: below that it says nothing.
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
