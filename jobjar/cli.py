@@ -9,6 +9,7 @@ gets None), and STRICT = False lets unknown settings pass with a warning.
 import os
 import sys
 
+from jobjar import printing
 from jobjar.errors import JobJarError, UsageError, of_system
 from jobjar.options import Options, Parser, table
 
@@ -57,53 +58,22 @@ EXIT_STATUS = ("exit status: 0 yes or done, 1 no or failed, 2 wrong use, 3 no su
 BROKEN_PIPE = 141
 
 
-class OutputError(Exception):
-    """Standard output does not take what is printed; `error` says why."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class Output:
-    """Standard output, whose errors can be told from those of the jar."""
-
-    def __init__(self, stream: object) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        """As the stream's own, save that an OSError becomes an OutputError."""
-        try:
-            return self._stream.write(text)
-        except OSError as error:
-            raise OutputError(error) from error
-
-    def flush(self) -> None:
-        """As `write`."""
-        try:
-            self._stream.flush()
-        except OSError as error:
-            raise OutputError(error) from error
-
-
 def main(program: str, argv: list[str] | None = None) -> int:
     """Run `program`, a name in bin/, with the words `argv` (the process's own if None); returns its exit status.
 
     Any exception that comes out of it is a defect of the program.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    _fill_standard_streams()
+    printing.prepare()
     _add_packages_of_checkout()
     action = _choose if program == JOBJAR else _call
-    stdout = sys.stdout
-    sys.stdout = Output(stdout)
+    stdout, stderr = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = printing.Output(stdout), printing.Messages(stderr)
     try:
         return _guarded(program, action, PROGRAMS.get(program), words)
     finally:
-        sys.stdout = stdout
+        sys.stdout, sys.stderr = stdout, stderr
+        printing.flush_messages()
 
 
 def __getattr__(name: str) -> object:
@@ -188,7 +158,7 @@ def _guarded(program: str, action: object, module: str | None, words: list[str])
             return action(program, module, words)
         finally:
             sys.stdout.flush()
-    except OutputError as error:
+    except printing.OutputError as error:
         return _unprinted(program, error.error)
     except JobJarError as error:
         return _refused(program, error)
@@ -229,20 +199,11 @@ def _refused(program: str, error: JobJarError) -> int:
 def _unprinted(program: str, error: OSError) -> int:
     """The exit status when standard output does not take what is printed."""
     # The interpreter flushes once more when it ends, and must not fail again.
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+    printing.discard(sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
     _say(program, f"standard output: {error.strerror}: not everything could be printed")
     return 1
-
-
-def _fill_standard_streams() -> None:
-    # A file opened while one of these is closed would get its number, and what is printed for stderr go to stdout.
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
 def _add_packages_of_checkout() -> None:

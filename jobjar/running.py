@@ -48,11 +48,7 @@ def run(jar: Jar, settings: Settings, words: list[str], wishes: Request) -> int:
 
 
 def _say(sentence: str) -> None:
-    try:
-        print(f"jobjar run: {text.sentence(sentence)}", file=sys.stderr, flush=True)
-    except OSError:
-        # The terminal has gone, and what is to be done is to be done all the same.
-        pass
+    print(f"jobjar run: {text.sentence(sentence)}", file=sys.stderr, flush=True)
 
 
 class _Client:

@@ -16,15 +16,16 @@ def escape(name: str) -> str:
     """
     if name.isprintable() and "\\" not in name:
         return name
-    return "".join(c if c.isprintable() and c != "\\" else _bytes(c) for c in name)
+    return "".join(c if c.isprintable() and c != "\\" else as_bytes(c) for c in name)
 
 
 def sentence(words: str) -> str:
     """A sentence as it may be shown: what is not printable as in `escape`, but what is escaped already as it stands."""
-    return words if words.isprintable() else "".join(c if c.isprintable() else _bytes(c) for c in words)
+    return words if words.isprintable() else "".join(c if c.isprintable() else as_bytes(c) for c in words)
 
 
-def _bytes(character: str) -> str:
+def as_bytes(character: str) -> str:
+    """A character as its bytes in UTF-8, each in the form \\xNN."""
     # Bytes that are no UTF-8 arrive as the surrogates U+DC80 to U+DCFF; JSON can bring the other ones.
     how = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
     return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", how))

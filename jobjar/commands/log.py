@@ -5,9 +5,9 @@ import sys
 import time
 
 from jobjar import ends, layout, selection, states, text
-from jobjar.cli import OutputError
 from jobjar.following import Follower
 from jobjar.job import Job
+from jobjar.printing import OutputError
 from jobjar.watch import Alarm
 
 # For annotations alone; type checkers take it for true.

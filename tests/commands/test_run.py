@@ -631,3 +631,10 @@ def test_what_cannot_be_brought_back_is_told_of(jar, worker, tmp_path):
     here.mkdir()
     status, _, err = run("--stage-in=/etc/hostname", "--stage-out=result", f"echo x > result; rmdir {here}", cwd=here)
     assert status == 1 and b"here is not there" in err and b"`jobjar fetch " in err
+
+
+@pytest.mark.parametrize("command, status", [("true", 0), ("echo lost >&2; exit 3", 3)])
+def test_a_standard_error_that_is_a_file_to_read_counts_as_closed(worker, command, status):
+    # Where stderr was closed, the shell's own script has got its number by the time that the interpreter begins.
+    with open(os.devnull) as script:
+        assert run(command, stderr=script)[0] == status
