@@ -3,7 +3,7 @@
 It changes nothing in the jar.
 """
 
-from jobjar import explaining, layout, node, selection
+from jobjar import explaining, gone, layout, node, selection
 from jobjar.config import Settings
 
 # For annotations alone; type checkers take it for true.
@@ -25,7 +25,7 @@ def run(options: "Options", settings: Settings) -> int:
     """Print what there is to say; the exit status is 0."""
     jar = layout.open_jar(settings.home, settings.worker_home)
     me = node.myself(settings.node)
-    found = explaining.explain_all(jar, me, selection.jobs(jar, options.job), settings)
+    found = explaining.explain_all(jar, me, gone.find(jar, options.job), settings)
     if options.json:
         # Only those who ask for it pay for the import.
         import json

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from jobjar import ends, layout, selection, states, text
+from jobjar import ends, gone, layout, selection, states, text
 from jobjar.following import Follower
 from jobjar.job import Job
 from jobjar.printing import OutputError
@@ -32,7 +32,7 @@ def add_options(parser: "Parser") -> None:
 def run(options: "Options", settings: "Settings") -> int:
     """Print it, and why a job has never been run to its end; the exit status is 0, however the jobs have ended."""
     jar = layout.open_jar(settings.home, settings.worker_home)
-    jobs = [Job(jar, place) for place in selection.jobs(jar, options.jobs)]
+    jobs = [Job(jar, place) for place in gone.find(jar, options.jobs)]
     followers = [Follower(jar, job) for job in jobs]
     printer = Printer(len(followers) > 1)
     for follower in followers:
