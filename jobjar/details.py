@@ -195,13 +195,16 @@ def _usage(one: Details) -> str:
 
 
 def _noted(one: Details) -> str:
+    edits = [line for line in one.notes if line.get("e") == "edit"]
+    # What to do if it has come to nothing is said of the one that may have: the last, while the job has its name.
+    over = set(map(id, edits[:-1] if jobname.unedited(one.row.place.name) else edits))
     lines = [" ".join(filter(None, (accounting.show(MOMENT, accounting.number(line, "t")),
-                                    accounting.string(line, "e"), _by(line)))) for line in one.notes]
+                                    accounting.string(line, "e"), _by(line, id(line) not in over)))) for line in one.notes]
     return "notes:\n" + _indented("".join(text.escape(line) + "\n" for line in lines)) if lines else ""
 
 
-def _by(line: dict) -> str:
-    who, why = accounting.string(line, "who"), accounting.string(line, "why") or listing.how(line)
+def _by(line: dict, has_why: bool) -> str:
+    who, why = accounting.string(line, "who"), has_why and (accounting.string(line, "why") or listing.how(line))
     return (f"by {who}" if who else "") + (f": {why}" if why else "")
 
 

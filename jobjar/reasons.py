@@ -91,10 +91,9 @@ class Facts:
 
 
 def ids(name: str) -> list[str]:
-    """The ids under which there may be notes about a job: its own, that which it has but for an edit, its array's."""
-    task, unedited = jobname.array_task(name), jobname.unedited(name)
-    names = [name, unedited] if unedited else [name]
-    return [*(jobname.split(one)[0] for one in names), *(task[:1] if task else ())]
+    """The ids under which there may be notes about a job: its own, but for an edit, and its array's."""
+    task = jobname.array_task(name)
+    return [jobname.split(jobname.unedited(name) or name)[0], *(task[:1] if task else ())]
 
 
 def about(jar: Jar, name: str) -> list[dict]:

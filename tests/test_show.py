@@ -38,6 +38,19 @@ def test_a_pending_job_is_shown_with_its_reason_its_wishes_and_its_notes(jar):
     assert not any(line.startswith(("STARTED", "ENDED", "NODE", "OUTPUT")) for line in lines)
 
 
+def test_only_an_edit_without_an_end_says_what_is_to_be_done_if_it_has_come_to_nothing(jar):
+    path = jars.write(f"{jar.queue('held', 'C')}/{ONE}-sim.5", "#!/bin/sh\n", 0o700)
+    for number in range(2):
+        notes.add(jar, "rain.7", f"{ONE}-sim.5", "C", "edit", why=f"number {number} came to nothing")
+    ended = f"edit by {notes.login()}@rain"
+    assert [line.partition(" ")[2] for line in shown(jar, "sim")[-2:]] == [ended, ended]
+    # Who had it last is dead.
+    os.rename(path, f"{jar.held}/C/{jobname.edited(f'{ONE}-sim.5')}")
+    lines = shown(jar, "sim")
+    assert [line.partition(" ")[2] for line in lines[lines.index("notes:") + 1:]] == [
+        ended, f"{ended}: number 1 came to nothing"]
+
+
 def test_a_task_says_its_array(jar):
     put(jar, "waiting", f"{ARRAY}_7.0")
     assert f"ARRAY {ARRAY}, task 7" in shown(jar, "p_7")
