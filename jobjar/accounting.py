@@ -99,9 +99,10 @@ def worker(record: Record) -> str | None:
 
 
 def request(record: Record) -> str | None:
-    """What the job asked for, as a command line has it."""
-    asked = record.get("req")
-    return " ".join(words.quote(word) for word in asked if isinstance(word, str)) if isinstance(asked, list) else None
+    """What the job asked for, as a command line has it; without where `jobjar run` reads what it prints."""
+    asked = record.get("req") if isinstance(record.get("req"), list) else ()
+    found = [words.quote(word) for word in asked if isinstance(word, str) and SPOOL not in word]
+    return text.Words(" ".join(found)) if found else None
 
 
 def is_task(record: Record) -> bool:
@@ -126,6 +127,11 @@ def _get(key: str) -> Callable[[Record], object]:
 
 def _text(key: str) -> Callable[[Record], object]:
     return lambda record: string(record, key)
+
+
+def _words(of: Callable[[Record], str | None]) -> Callable[[Record], str | None]:
+    """The same, of what a person has written."""
+    return lambda record: None if (found := of(record)) is None else text.Words(found)
 
 
 def _kib(record: Record) -> int | None:
@@ -165,12 +171,12 @@ FIELDS: dict[str, Field] = {
     "tries": Field(COUNT, "how often it had been begun, with this", _get("tries")),
     "request": Field(TEXT, "what it asked for", request),
     "tag": Field(TEXT, "its tags", _asked("tag")),
-    "comment": Field(TEXT, "its comment", _asked("comment")),
+    "comment": Field(TEXT, "its comment", _words(_asked("comment"))),
     "cpus": Field(TEXT, "the processors that it asked for", _asked("cpus")),
     "mem": Field(TEXT, "the memory that it asked for", _asked("mem")),
     "limit": Field(TEXT, "the time that it asked for", _asked("time")),
-    "why": Field(TEXT, "why it ended so, where that was said", _text("why")),
-    "command": Field(TEXT, "the command that was submitted", _text("command")),
+    "why": Field(TEXT, "why it ended so, where that was said", _words(_text("why"))),
+    "command": Field(TEXT, "the command that was submitted", _words(_text("command"))),
 }
 
 

@@ -55,7 +55,7 @@ def _asked(key: str) -> Callable[[Row, float], object]:
 
     def of(row: Row, now: float) -> object:
         value = row.request.get(key)
-        return None if value is None else " ".join(value) if option.many else option.show(value)
+        return None if value is None else text.Words(" ".join(value) if option.many else option.show(value))
     return of
 
 

@@ -139,7 +139,8 @@ def _one(one: Details) -> str:
 
 
 def _asked(one: Details) -> str:
-    asked = [f"  {text.escape(word)}\n" for word in directives.texts(one.row.request)]
+    asked = [f"  {text.sentence(word)}\n" for word in directives.texts(one.row.request)
+             if accounting.SPOOL not in word]
     return "asked for:\n" + "".join(asked) if asked else ""
 
 
@@ -164,7 +165,8 @@ def _plain(one: Details) -> list[tuple[str, object]]:
 
 def _command(one: Details) -> str | None:
     found, head = claiming.look_into(one.jar.path(one.row.place))
-    return accounting.command(head, len(head) == found.st_size) if found else None
+    command = accounting.command(head, len(head) == found.st_size) if found else None
+    return None if command is None else text.Words(command)
 
 
 def _logs(one: Details) -> list[str]:
@@ -199,8 +201,9 @@ def _noted(one: Details) -> str:
     # What to do if it has come to nothing is said of the one that may have: the last, while the job has its name.
     over = set(map(id, edits[:-1] if jobname.unedited(one.row.place.name) else edits))
     lines = [" ".join(filter(None, (accounting.show(MOMENT, accounting.number(line, "t")),
-                                    accounting.string(line, "e"), _by(line, id(line) not in over)))) for line in one.notes]
-    return "notes:\n" + _indented("".join(text.escape(line) + "\n" for line in lines)) if lines else ""
+                                    accounting.string(line, "e"), _by(line, id(line) not in over))))
+             for line in one.notes]
+    return "notes:\n" + _indented("".join(text.sentence(line) + "\n" for line in lines)) if lines else ""
 
 
 def _by(line: dict, has_why: bool) -> str:

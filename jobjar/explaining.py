@@ -160,7 +160,7 @@ def _ended(jar: Jar, row: listing.Row) -> Iterator[str]:
     tail = last_lines(jar.log(row.place.name)) if row.state != "COMPLETED" else []
     if tail:
         yield Own(f"the last lines of {jar.log(row.place.name)}:", "the last lines of each of their logs:")
-        yield from (f"  {text.escape(line)}" for line in tail)
+        yield from (f"  {text.sentence(line)}" for line in tail)
 
 
 def last_lines(path: str) -> list[str]:
@@ -230,4 +230,4 @@ def _render(found: Explanation, called: str) -> str:
             of = layout.split_worker(name)[0]
             lines.append(f"node {of}:")
         lines.append(f"  {name} {', '.join(says)}")
-    return "".join(text.escape(line) + "\n" for line in lines)
+    return "".join(text.sentence(line) + "\n" for line in lines)

@@ -55,7 +55,7 @@ def _part(match: re.Match) -> Callable[[Record], str]:
         raise UsageError("a single % says nothing: write %field, or %% for a percent sign")
     check(field)
     if match["how"] is None:
-        return lambda record: text.escape(str(accounting.shown(record, field)))
+        return lambda record: text.shown(accounting.shown(record, field))
     return _converted(match, field)
 
 
@@ -66,7 +66,7 @@ def _converted(match: re.Match, field: str) -> Callable[[Record], str]:
     if how == "s":
         left = "-" if "-" in match["flags"] else ""
         as_text = f"%{left}{width}{digits}s"
-        return lambda record: as_text % text.escape(str(accounting.shown(record, field)))
+        return lambda record: as_text % text.shown(accounting.shown(record, field))
     if how not in _WHOLE + _REAL:
         raise UsageError(f"{match[0]!r}: there is no conversion {how!r}: use s, d, f, e or g")
     if FIELDS[field].kind == TEXT:

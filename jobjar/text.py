@@ -24,6 +24,15 @@ def sentence(words: str) -> str:
     return words if words.isprintable() else "".join(c if c.isprintable() else as_bytes(c) for c in words)
 
 
+class Words(str):
+    """What a person has written, and no name of a file: its backslashes are shown as they are."""
+
+
+def shown(value: object) -> str:
+    """A value as it may be shown: Words as a `sentence`, all else by `escape`."""
+    return sentence(str(value)) if isinstance(value, Words) else escape(str(value))
+
+
 def as_bytes(character: str) -> str:
     """A character as its bytes in UTF-8, each in the form \\xNN."""
     # Bytes that are no UTF-8 arrive as the surrogates U+DC80 to U+DCFF; JSON can bring the other ones.
@@ -58,7 +67,7 @@ def table(rows: list[tuple], headings: tuple[str, ...]) -> str:
 
 
 def columns(rows: list[tuple]) -> str:
-    """One line for each row, aligned in columns, those with numbers to the right; every cell is escaped here."""
+    """One line for each row, aligned in columns, those with numbers to the right; every cell is as `shown` has it."""
     return _lines(zip(*rows))
 
 
@@ -69,7 +78,7 @@ def _lines(found: Iterable[tuple]) -> str:
         texts = list(map(str, column))
         # One look at all of them: of 100,000 names few have to be escaped.
         if escape(together := "".join(texts)) != together:
-            texts = list(map(escape, texts))
+            texts = list(map(shown, column))
         sign = "" if any(issubclass(kind, int) for kind in set(map(type, column))) else "-"
         patterns.append(f"%{sign}{max(map(len, texts)) or ''}s")
         cells.append(texts)

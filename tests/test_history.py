@@ -355,6 +355,21 @@ def test_what_a_job_asked_for_is_told_with_it(jar):
         'word|a b|two words|3G|1h30m||--tag=a --tag=b "--comment=two words" --mem=3G --time=1h30m\n'
 
 
+def test_a_backslash_of_a_command_is_shown_as_it_is_and_steers_no_terminal(jar):
+    journal(jar, "rain.77", end(1, command="echo \\{}\n\x1b[2J", req=["--comment=a\\b"]))
+    assert run(jar, "--columns", "command,comment") == "COMMAND              COMMENT\n" \
+        "echo \\{}\\x0a\\x1b[2J  a\\b\n"
+    assert run(jar, "--format", "%command|%-5s:comment|") == "echo \\{}\\x0a\\x1b[2J|a\\b  |\n"
+    assert json.loads(run(jar, "--json"))["records"][0]["command"] == "echo \\{}\n\x1b[2J"
+
+
+def test_where_jobjar_run_reads_what_its_job_prints_is_not_told_as_asked_for(jar):
+    own = [f"--{which}={jar.limbo}/.run.rain.7.n-1/{which[:3]}" for which in ("output", "error")]
+    journal(jar, "rain.77", end(1, req=["--mem=1G", *own, "--output=/x"]), end(2, req=own))
+    first, second = json.loads(run(jar, "--json"))["records"]
+    assert (first["request"], second["request"]) == ("--mem=1G --output=/x", None)
+
+
 def test_a_task_of_an_array_is_not_submitted_alone(jar):
     archive.write(jar, ME, [end(1, "task", command="true", req=["--array=1-3"])])
     assert "its file is gone, so submit" in run(jar, "--resubmit", "task", code=2)

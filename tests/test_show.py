@@ -51,6 +51,15 @@ def test_only_an_edit_without_an_end_says_what_is_to_be_done_if_it_has_come_to_n
         ended, f"{ended}: number 1 came to nothing"]
 
 
+def test_backslashes_are_shown_as_they_are_and_the_files_of_jobjar_run_are_not_asked_for(jar):
+    jars.write(f"{jar.queue('held', 'C')}/{ONE}.0", f"#!/bin/sh -f\n#JJ --output={jar.limbo}/.run.rain.7.n-1/out\n"
+               "#JJ '--comment=a\\b'\necho \\{}\n", 0o700)
+    notes.add(jar, "rain.7", f"{ONE}.0", "C", "hold", why="a\\b\x1b")
+    lines = shown(jar, ONE)
+    assert "COMMAND echo \\{}" in lines and lines[-1].endswith(": a\\b\\x1b")
+    assert lines[lines.index("asked for:") + 1:lines.index("notes:")] == ["--comment=a\\b"]
+
+
 def test_a_task_says_its_array(jar):
     put(jar, "waiting", f"{ARRAY}_7.0")
     assert f"ARRAY {ARRAY}, task 7" in shown(jar, "p_7")

@@ -59,6 +59,10 @@ def test_a_table_escapes_its_cells():
     assert text.table([("a\nb\x1b",)], ("A",)) == "A\na\\x0ab\\x1b\n"
 
 
+def test_what_a_person_has_written_keeps_its_backslashes_in_a_table_and_a_name_does_not():
+    assert text.columns([("a\\b", text.Words("a\\b\n"))]) == "a\\x5cb  a\\b\\x0a\n"
+
+
 def test_a_column_that_is_empty_in_every_row_is_left_out():
     assert text.table([("a", "", "c")], ("A", "B", "C")) == "A  C\na  c\n"
 
