@@ -102,9 +102,14 @@ def choose(words: str) -> tuple[str, ...]:
 
 
 def _known(name: str) -> str:
-    if name not in COLUMNS:
-        raise UsageError(f"there is no column {name!r}: choose among {', '.join(COLUMNS)}")
-    return name
+    """The column of this name, or with this word at its head."""
+    for key, column in COLUMNS.items():
+        if name == key or name.upper() == column.heading:
+            return key
+    import difflib
+    near = difflib.get_close_matches(name.lower(), COLUMNS, 1)
+    advice = f"did you mean {near[0]}?" if near else f"choose among {', '.join(COLUMNS)}"
+    raise UsageError(f"there is no column {name!r}: {advice}")
 
 
 def order(words: str) -> list[tuple[str, bool]]:

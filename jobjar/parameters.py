@@ -56,10 +56,10 @@ def positive(text: str) -> int:
 
 def nice(text: str) -> int:
     """A nice value that everybody may ask for."""
-    number = quantities.parse_count(text)
-    if number > 19:
-        raise UsageError(f"{text!r} is no nice value: write a whole number from 0 to 19")
-    return number
+    if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) > 19:
+        why = ", for only root may have one below 0" if text.startswith("-") else ""
+        raise UsageError(f"{text!r} is no nice value: write a whole number from 0 to 19{why}")
+    return int(text)
 
 
 def cpus(text: str) -> float:

@@ -201,12 +201,13 @@ def test_a_running_job_says_where_and_whether_its_worker_lives(jar):
 
 
 def test_a_job_that_failed_says_how_with_its_last_lines(jar):
-    workers.submit(jar, "seq 1000 2000; echo \x1b; exit 7", id="bad")
+    workers.submit(jar, "seq 1000 2000; printf '%s\\n' 'a\\b\x1b'; exit 7", id="bad")
     workers.submit(jar, "echo fine", id="good")
     workers.drain(jar)
     found = explain(jar, "bad")
     assert (found.state, found.reason) == ("FAILED", "") and "on rain: exit status 7" in found.says[0]
-    assert found.says[2:] == [*(f"  {number}" for number in range(1992, 2001)), "  \\x1b"]
+    assert found.says[2:] == [*(f"  {number}" for number in range(1992, 2001)), "  a\\b\\x1b"]
+    assert explaining.render([found]).endswith("    a\\b\\x1b\n")
     assert explain(jar, "good").state == "COMPLETED" and "fine" not in says(jar, "good")
 
 

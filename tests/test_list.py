@@ -316,6 +316,8 @@ def test_rows_are_sorted_by_any_columns_and_cut(jar):
     ids = [line[0] for line in run(jar, "--no-header", "--sort=category,-priority", "--columns=jobid")]
     assert ids == [TWO, "run.sh", ONE]
     assert run(jar, "--sort=priority", "--limit=1", "--no-header", "--columns=jobid,priority") == [[ONE, "-1"]]
+    # As the list's head has it.
+    assert run(jar, "--sort=-prio", "--limit=1", "--no-header", "--columns=JOBID,prio") == [[TWO, "7"]]
 
 
 def test_nothing_is_cut_off_and_odd_names_stay_on_one_line(jar):
@@ -342,6 +344,7 @@ def test_an_empty_jar_is_a_line_of_headings(jar):
 
 @pytest.mark.parametrize("words, says", [
     (["--columns=jobid,nope"], "no column 'nope'"), (["--sort=-nope"], "no column 'nope'"),
+    (["--sort=-priorty"], "did you mean priority?"),
     (["--state=odd"], "no state 'odd'"), (["--limit=x"], "whole number"), (["--since=x"], "no time"),
     (["--nope"], "no option --nope")])
 def test_a_wrong_option_is_refused_in_a_sentence(jar, words, says):

@@ -109,3 +109,11 @@ def test_a_comma_in_a_path_is_written_with_a_backslash(text, found):
 def test_a_path_has_at_least_one_character(text):
     with pytest.raises(UsageError, match="cannot be a path"):
         parameters.paths(text)
+
+
+@pytest.mark.parametrize("text, why", [("-3", "from 0 to 19, for only root may have one below 0"), ("20", "from 0 to 19"),
+                                       ("x", "from 0 to 19"), ("1234567890", "from 0 to 19")])
+def test_a_nice_value_that_will_not_do_is_refused_with_the_range_of_those_that_do(text, why):
+    with pytest.raises(UsageError) as caught:
+        parameters.nice(text)
+    assert str(caught.value) == f"{text!r} is no nice value: write a whole number {why}"
