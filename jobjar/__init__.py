@@ -271,7 +271,8 @@ def get_pause_time() -> float:
 
 def set_categories(categories: "Iterable[str]") -> None:
     """The categories, in order, that a worker made by this process reads."""
-    _set("JJ_CATEGORIES", categories if isinstance(categories, str) else " ".join(categories))
+    from jobjar import values
+    _set("JJ_CATEGORIES", categories if isinstance(categories, str) else values.joined_categories(categories))
 
 
 def get_categories() -> list[str]:
@@ -280,10 +281,8 @@ def get_categories() -> list[str]:
 
 
 def _set(key: str, value: "str | os.PathLike") -> None:
-    import os
-
-    from jobjar import config
-    text = os.fsdecode(value)
+    from jobjar import config, values
+    text = values.given(key, value)
     # The wrong value is better refused here than by whatever needs it later.
     config.KEYS[key].parse(text)
     _given[key] = text

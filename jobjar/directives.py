@@ -263,7 +263,8 @@ def _text(option: Option, value: object) -> str:
         return parameters.show_list([os.fspath(one) if isinstance(one, os.PathLike) else one for one in value])
     try:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return option.show(value)
+            # What is below 0 is refused, but for a priority, and then quoted: it is to be what was given.
+            return str(value) if value < 0 else option.show(value)
     except (ValueError, OverflowError, OSError):
         # Not a number, or one beyond what the calendar or the memory has.
         pass

@@ -19,9 +19,10 @@ SHOWN = 10
 class Handle:
     """A handle on one job, or on the tasks of an array.
 
-    Each method returns when it is done to all of them, as far as it can be, and it will survive a power cut then. What
-    is so already is no error. JobJarError: it could not be done to some, each of them with the reason; it has been
-    done to the others. NoSuchJob: there is none in the jar.
+    Each method returns when it is done to all of them, as far as it can be, and it will survive a power cut then. To
+    hold what is held, to release what waits to be run, and to cancel what was cancelled before it began are no errors.
+    JobJarError: it could not be done to some, each of them with the reason; it has been done to the others. NoSuchJob:
+    there is none in the jar.
     """
 
     _jar: Jar

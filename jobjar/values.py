@@ -3,12 +3,21 @@
 Pure. config.KEYS says which of these belongs to which setting; plain numbers and durations are in `quantities`.
 """
 
+import os
+
 from jobjar import jobname, quantities
 from jobjar.errors import UsageError
 
 NODE_MAX = 200
 # What is asked for where a person names no number of inodes.
 INODES = 1000
+
+
+def given(key: str, value: object) -> str:
+    """The text that a program gives as the value of a setting; UsageError if it is none."""
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        raise UsageError(f"{key}={value!r} will not do: give it as a text")
+    return os.fsdecode(value)
 
 
 def path(text: str) -> str:
@@ -29,6 +38,14 @@ def categories(text: str) -> tuple[str, ...]:
     """Names of categories in their order."""
     # dict: a category named twice is read once, at its first place.
     return tuple(dict.fromkeys(jobname.check_category(word) for word in _words(text)))
+
+
+def joined_categories(names: object) -> str:
+    """The text that `categories` reads as these names, each a text; UsageError if one of them is none."""
+    found = list(names) if hasattr(names, "__iter__") else [names]
+    if not all(isinstance(name, str) for name in found):
+        raise UsageError(f"{names!r} is no list of categories: give their names, each as a text")
+    return " ".join(map(jobname.check_category, found))
 
 
 def logins(text: str) -> tuple[str, ...]:

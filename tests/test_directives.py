@@ -147,3 +147,10 @@ def test_of_two_requests_the_second_counts_for_more_and_lists_are_joined():
     first = {"nice": 1, "tag": ["a", "b"], "mem": G}
     assert directives.merged(first, {"nice": 2, "tag": ["b", "c"]}) == {"nice": 2, "tag": ["a", "b", "c"], "mem": G}
     assert first == {"nice": 1, "tag": ["a", "b"], "mem": G}
+
+
+@pytest.mark.parametrize("given", [{"time": -1}, {"time": -0.5}, {"retry_delay": -1}, {"mem": -2048}])
+def test_what_is_refused_of_a_negative_number_is_quoted_as_it_was_given(given):
+    (value,) = given.values()
+    with pytest.raises(UsageError, match=f"'{value}'"):
+        directives.keywords(given)

@@ -193,7 +193,10 @@ def test_setters_come_before_environment_and_files(monkeypatch, home):
 
 
 @pytest.mark.parametrize("setter, value", [("set_home", "relative"), ("set_worker_home", ""), ("set_pause_time", -1),
-                                           ("set_pause_time", "soon"), ("set_categories", ["a/b"])])
+                                           ("set_pause_time", "soon"), ("set_categories", ["a/b"]),
+                                           ("set_home", None), ("set_worker_home", 7), ("set_categories", None),
+                                           ("set_categories", ["é", "a b"]), ("set_categories", ["a,b"]),
+                                           ("set_categories", ["a", 1])])
 def test_a_wrong_value_is_refused_by_its_setter_and_the_old_one_stays(setter, value):
     before = dict(jobjar._given)
     with pytest.raises(jobjar.UsageError):
