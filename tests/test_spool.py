@@ -228,7 +228,9 @@ def test_nothing_is_read_where_there_is_nothing(jar):
     mine = Spool(jar, ME)
     with open(os.devnull, "rb") as null:
         assert mine.fill(null.fileno()) is None
-    assert mine.fill(1023) is None and sorted(os.listdir(mine.path)) == ["err", "out"]
+        closed = os.dup(null.fileno())
+    os.close(closed)
+    assert mine.fill(closed) is None and sorted(os.listdir(mine.path)) == ["err", "out"]
 
 
 def test_the_job_of_a_spool(jar):
