@@ -1,5 +1,6 @@
 """What holds for every test: a clean environment, no use of the checkout's own jar, and no process left behind."""
 
+import contextlib
 import os
 import random
 import signal
@@ -82,6 +83,17 @@ def tidy(clean_environment):
         processes.kill(left)
     assert not names, f"the test left processes behind: {names}"
     assert _checkout() == before, "the jar of this checkout was used: give the program JJ_HOME or --home"
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """What is killed within this process closes nothing; of a thousand open files a user may have no more."""
+    before = set(os.listdir("/proc/self/fd"))
+    yield
+    for handle in set(os.listdir("/proc/self/fd")) - before:
+        with contextlib.suppress(OSError):
+            if jars.is_of_a_test(os.readlink(f"/proc/self/fd/{handle}")):
+                os.close(int(handle))
 
 
 @pytest.fixture

@@ -17,6 +17,11 @@ def make(home: str) -> Jar:
     return layout.create_jar(str(home))
 
 
+def is_of_a_test(path: str) -> bool:
+    """Whether the file is one that a test has made, also when it is removed by now."""
+    return "/jobjar-test-" in path or "/pytest-of-" in path
+
+
 @contextmanager
 def workplace() -> Iterator[str]:
     """A directory for jars that are made by the thousand: in memory where that is possible; removed afterwards."""
