@@ -86,7 +86,7 @@ def tidy(clean_environment):
 
 
 @pytest.fixture(autouse=True)
-def closed():
+def nothing_stays_open():
     """What is killed within this process closes nothing; of a thousand open files a user may have no more."""
     before = set(os.listdir("/proc/self/fd"))
     yield

@@ -194,5 +194,6 @@ class Dead:
 
 
 def end_all(found: Callable[[], list[psutil.Process]] = processes.children) -> None:
-    """End whatever the test has left running."""
-    processes.kill(found())
+    """End whatever the test has left running, also what was just being born."""
+    while left := found():
+        processes.kill(left)
