@@ -1,4 +1,4 @@
-"""What a campaign has measured: printed at its end, and kept in docs/reliability.md when that is asked for.
+"""What a campaign has measured: printed at its end, and kept on a page of docs/ when that is asked for.
 
 A figure belongs to one test and is one plain line. The short form of a test, in `make test`, prints its figures too,
 but only those of the full form, `make faults`, are published.
@@ -14,7 +14,6 @@ from support import jars, processes
 # The seed of a run that names none: the short form strikes at the same places every time.
 SEED = 20261121
 PAGE = os.path.join(processes.TOP, "docs", "reliability.md")
-BLOCK = re.compile(r"(<!-- figures: made by make faults -->\n).*?(<!-- /figures -->)", re.S)
 
 
 class Figures:
@@ -71,20 +70,21 @@ class Figures:
         minutes = (time.monotonic() - self._began) / 60
         return (f"Measured on {time.strftime('%Y-%m-%d', time.gmtime())}, seed {self.seed}, {minutes:.0f} minutes on"
                 f" {len(os.sched_getaffinity(0))} cores: Linux {platform.release()}, Python {platform.python_version()},"
-                f" jars on {_file_system('/tmp')} and, by the thousand, on {_file_system(jars.FAST)}.")
+                f" jars on {file_system('/tmp')} and, by the thousand, on {file_system(jars.FAST)}.")
 
 
-def publish(text: str) -> None:
-    """Replace the page's figures by these."""
-    page = jars.read(PAGE)
-    assert BLOCK.search(page), f"{PAGE} has no place for figures"
-    draft = PAGE + ".new"
+def publish(text: str, path: str = PAGE, maker: str = "make faults") -> None:
+    """Replace the figures of a page, made by that command, by these."""
+    block = re.compile(rf"(<!-- figures: made by {maker} -->\n).*?(<!-- /figures -->)", re.S)
+    page = jars.read(path)
+    assert block.search(page), f"{path} has no place for figures"
+    draft = path + ".new"
     with open(draft, "w", encoding="utf-8") as file:
-        file.write(BLOCK.sub(lambda found: found[1] + text + found[2], page))
-    os.rename(draft, PAGE)
+        file.write(block.sub(lambda found: found[1] + text + found[2], page))
+    os.rename(draft, path)
 
 
-def _file_system(path: str) -> str:
+def file_system(path: str) -> str:
     """The type of the file system that `path` lies on."""
     path, best = os.path.realpath(path), ("", "an unknown file system")
     with open("/proc/self/mounts", encoding="utf-8") as file:

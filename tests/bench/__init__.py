@@ -1,0 +1,1 @@
+"""How fast Job Jar is beside the least that this machine needs for the same: `make bench`, docs/performance.md."""

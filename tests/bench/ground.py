@@ -1,0 +1,156 @@
+"""The ground on which all is measured: a directory of its own, throw-away jars in it, and real workers.
+
+Whatever is started here is ended and reaped, and whatever is made is removed, however the measuring ends.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+from support import processes
+
+import jobjar
+from jobjar import layout, orders
+from jobjar.layout import Jar
+
+BIN = os.path.join(processes.TOP, "bin")
+NODE = "bench"
+# A machine that is this slow cannot be measured.
+PATIENCE = 900.0
+# Looking takes the processor from those who are being measured.
+GLANCE = 0.02
+
+
+class Ground:
+    """Where things are measured, how often and with how many jobs; `yards` are the yardsticks (yardsticks.Yards)."""
+
+    def __init__(self, top: str, rounds: int, jobs: int, is_quick: bool) -> None:
+        self.top, self.rounds, self.jobs, self.is_quick = top, rounds, jobs, is_quick
+        self._count = 0
+
+    def size(self, full: int, quick: int) -> int:
+        """A number of things: `full`, or `quick` when there is little time."""
+        return quick if self.is_quick else full
+
+    def fresh(self) -> str:
+        """A path at which there is nothing."""
+        self._count += 1
+        return os.path.join(self.top, str(self._count))
+
+    @contextlib.contextmanager
+    def directory(self) -> Iterator[str]:
+        """A path for something that is removed afterwards."""
+        path = self.fresh()
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def jar(self) -> Iterator[Jar]:
+        """A new jar, with which the library works too; removed afterwards."""
+        with self.directory() as path:
+            jobjar.set_home(path)
+            yield layout.create_jar(path)
+
+    @contextlib.contextmanager
+    def workers(self, jar: Jar, count: int) -> Iterator[list[int]]:
+        """The pids of so many workers that have registered; they have left in order at the end."""
+        started = [start(jar, "--foreground", log=os.path.join(self.top, "said")) for _ in range(count)]
+        try:
+            for worker in started:
+                wait_until(lambda: is_registered(jar, worker.pid) or worker.poll() is not None, "a worker's start")
+                if worker.poll() is not None:
+                    raise SystemExit(f"a worker has not started: {_said(os.path.join(self.top, 'said'))}")
+            yield [worker.pid for worker in started]
+        finally:
+            end(started)
+
+
+@contextlib.contextmanager
+def prepared(rounds: int, jobs: int, is_quick: bool, where: str | None) -> Iterator[Ground]:
+    """A ground in the directory `where`; nobody's settings reach what is measured there."""
+    with tempfile.TemporaryDirectory(prefix="jobjar-bench-", dir=where) as top:
+        for key in [key for key in os.environ if key.startswith(("JJ_", "PYTHON"))]:
+            del os.environ[key]
+        allowed = {"JJ_ALLOW_ROOT": "1"} if os.geteuid() == 0 else {}
+        # Compiled modules are kept, as in any installation, wherever the checkout is.
+        os.environ.update(allowed, HOME=top, JJ_NODE=NODE, JJ_MIN_FREE="0", PYTHONPYCACHEPREFIX=f"{top}/compiled")
+        processes.become_subreaper()
+        yield Ground(top, rounds, jobs, is_quick)
+
+
+def start(jar: Jar, *words: str, log: str, program: str = "start_worker", **more: str) -> subprocess.Popen:
+    """Start a program of bin/ for this jar; the caller reaps it."""
+    with open(log, "ab") as file:
+        return subprocess.Popen(command(program, jar, *words), env={**os.environ, **more}, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=file)
+
+
+def command(program: str, jar: Jar, *words: str) -> list[str]:
+    """The command line of a program of bin/ for this jar."""
+    return [sys.executable, os.path.join(BIN, program), "--home", jar.home, *words]
+
+
+def is_registered(jar: Jar, pid: int) -> bool:
+    """Whether a process is a worker that has begun to look for jobs."""
+    return os.path.exists(os.path.join(jar.worker(f"{NODE}.{pid}"), "journal"))
+
+
+def end(started: list[subprocess.Popen]) -> None:
+    """Tell workers to leave, and reap them; one that does not is killed."""
+    for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, PATIENCE)):
+        for worker in started:
+            if worker.poll() is None:
+                worker.send_signal(number)
+        deadline = time.monotonic() + patience
+        while any(worker.poll() is None for worker in started) and time.monotonic() < deadline:
+            time.sleep(GLANCE)
+
+
+def wait_until(fact: Callable[[], object], what: str) -> None:
+    """Wait for a fact."""
+    processes.until(fact, what, PATIENCE)
+
+
+def is_empty(directory: str) -> bool:
+    """Whether there is nothing in a directory; as quick for a million names as for one."""
+    with os.scandir(directory) as listing:
+        return next(listing, None) is None
+
+
+def until_done(jar: Jar, pids: list[int], jobs: int) -> float:
+    """Wait until all jobs are in completed/; when the last of them came there, in s since the epoch."""
+    end = time.monotonic() + PATIENCE
+    claims = [jar.claims(f"{NODE}.{pid}") for pid in pids]
+    while not (is_empty(jar.unclaimed) and all(map(is_empty, claims))):
+        if time.monotonic() > end:
+            raise SystemExit(f"{len(os.listdir(jar.unclaimed))} of {jobs} jobs were not run within {PATIENCE:.0f} s")
+        time.sleep(GLANCE)
+    # RACE: a claim that is just being made is in neither of the two for a glance.
+    wait_until(lambda: len(os.listdir(jar.completed)) == jobs and all(map(is_empty, claims)), "the last jobs")
+    if not is_empty(jar.failed):
+        raise SystemExit("jobs of the benchmark have failed")
+    # The last change of the directory is the last job's rename into it.
+    return os.stat(jar.completed).st_mtime_ns / 1e9
+
+
+@contextlib.contextmanager
+def paused(jar: Jar) -> Iterator[None]:
+    """What is done meanwhile is done before the workers begin with it."""
+    orders.pause(jar, ["all"])
+    try:
+        yield
+    finally:
+        orders.unpause(jar, ["all"])
+
+
+def _said(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read().strip() or "it said nothing"
