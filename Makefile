@@ -2,6 +2,7 @@
 # make demo     a throw-away jar, some workers, and a computation in stages from beginning to end
 # make test     all tests; the jars that they use are their own
 # make faults   the fault campaign in its full form: half an hour to an hour, its figures at the end (make test has a short form)
+# make bench    how fast it is beside the least that this machine needs for the same: a quarter of an hour, and a table
 # make clean    removes what make and Python have made here, and nothing else
 
 # The first of these that is new enough is used; `make PYTHON=/path/of/python3` uses another.
@@ -10,7 +11,7 @@ ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 # All paths are relative, so the checkout may lie anywhere and be moved, also to a name with blanks.
-.PHONY: venv demo test faults clean
+.PHONY: venv demo test faults bench clean
 venv: .venv/made
 
 # The packages are listed in setup.cfg alone. What could not be finished is taken up again by the next make; what is
@@ -55,6 +56,11 @@ test: .venv/made-tests
 # SEED=N strikes at other places; PUBLISH=--publish writes the figures into docs/reliability.md.
 faults: .venv/made-tests
 	@.venv/bin/python tests/lanes.py tests/faults --full $(if $(SEED),--seed $(SEED)) $(PUBLISH)
+
+# BENCH="drain ends --rounds 3" measures these alone (docs/performance.md lists them); PUBLISH=--publish writes the table
+# into that page.
+bench: .venv/made
+	@.venv/bin/python tests/bench $(BENCH) $(PUBLISH)
 
 clean:
 	rm -rf .venv .pytest_cache

@@ -49,7 +49,7 @@ def main(words: list[str]) -> int:
 def _parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="How fast Job Jar is, beside the least that this machine"
                                      " needs for the same. All is measured in turn and told by ratios.")
-    parser.add_argument("sections", nargs="*", metavar="SECTION", choices=[*SECTIONS, []],
+    parser.add_argument("sections", nargs="*", metavar="SECTION",
                         help=f"what to measure: {', '.join(SECTIONS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="small numbers: to see that it works, not to measure")
     parser.add_argument("--json", action="store_true", help="one JSON document with all that was measured")
@@ -57,12 +57,17 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, help="the jobs of one round (default 2000)")
     parser.add_argument("--dir", help="where the jars are to be (default: the directory for temporary files)")
     parser.add_argument("--publish", action="store_true", help="write the table into docs/performance.md")
-    return parser.parse_args(words)
+    asked = parser.parse_args(words)
+    unknown = [name for name in asked.sections if name not in SECTIONS]
+    if unknown:
+        parser.error(f"there is no section {unknown[0]!r}: the sections are {', '.join(SECTIONS)}")
+    return asked
 
 
 def _circumstances(words: list[str], where: str) -> dict[str, str]:
-    command = " ".join(["python tests/bench", *(word for word in words if word != "--publish")])
-    return {"date": time.strftime("%Y-%m-%d", time.gmtime()), "command": command,
+    given = " ".join(word for word in words if word != "--publish")
+    return {"date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "command": f'make bench BENCH="{given}"' if given else "make bench",
             "machine": f"{len(os.sched_getaffinity(0))} cores, Linux {platform.release()},"
                        f" Python {platform.python_version()}, jars on {where}"}
 

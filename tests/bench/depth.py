@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from bench import drain, yardsticks
-from bench.ground import NODE, Ground, until_done, wait_until
+from bench.ground import NODE, Ground, paused, until_done, wait_until
 from bench.rows import Goal, Row, in_turn
 from bench.stamps import Stamp
 from support import jars
@@ -30,7 +30,7 @@ def depth(ground: Ground) -> Iterator[Row]:
             began = time.time()
             with ground.workers(jar, drain.WORKERS) as pids:
                 goal = len(os.listdir(jar.completed)) + ground.jobs
-                wait_until(lambda: len(os.listdir(jar.completed)) >= goal, "jobs of a deep queue")
+                wait_until(lambda: len(os.listdir(jar.completed)) >= goal, "jobs of a deep queue", 0.2)
                 memory.append(max(map(pss, pids)) / MIB)
                 urgent.append(stamp.seconds(stamp.draft(jar, 10)))
                 journals = [journal(jar, pid) for pid in pids]
@@ -48,8 +48,9 @@ def crowd(ground: Ground) -> Iterator[Row]:
     """Many workers on one queue: claims that come too late, and jobs that are overtaken by younger ones."""
     count, jobs = ground.size(CROWD, 4), ground.size(4000, 200)
     with ground.jar() as jar:
-        drain.link(jar, jobs)
         with ground.workers(jar, count) as pids:
+            with paused(jar):
+                drain.link(jar, jobs)
             until_done(jar, pids, jobs)
             lines = [line for pid in pids for line in journal(jar, pid)]
     claims = sorted((line["t"], line["n"], line["a"]) for line in lines if line["e"] == "claim")

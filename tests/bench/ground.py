@@ -28,7 +28,7 @@ GLANCE = 0.02
 
 
 class Ground:
-    """Where things are measured, how often and with how many jobs; `yards` are the yardsticks (yardsticks.Yards)."""
+    """Where things are measured, how often, and with how many jobs."""
 
     def __init__(self, top: str, rounds: int, jobs: int, is_quick: bool) -> None:
         self.top, self.rounds, self.jobs, self.is_quick = top, rounds, jobs, is_quick
@@ -83,7 +83,20 @@ def prepared(rounds: int, jobs: int, is_quick: bool, where: str | None) -> Itera
         # Compiled modules are kept, as in any installation, wherever the checkout is.
         os.environ.update(allowed, HOME=top, JJ_NODE=NODE, JJ_MIN_FREE="0", PYTHONPYCACHEPREFIX=f"{top}/compiled")
         processes.become_subreaper()
-        yield Ground(top, rounds, jobs, is_quick)
+        try:
+            ground = Ground(top, rounds, jobs, is_quick)
+            _compile(ground)
+            yield ground
+        finally:
+            processes.kill(processes.children())
+
+
+def _compile(ground: Ground) -> None:
+    """A job, so that no worker that is measured has to compile what it imports."""
+    with ground.jar() as jar:
+        jobjar.submit_job("true")
+        subprocess.run(command("start_worker", jar, "--foreground", "--idle-exit", "0"), check=True,
+                       stdout=subprocess.DEVNULL)
 
 
 def start(jar: Jar, *words: str, log: str, program: str = "start_worker", **more: str) -> subprocess.Popen:
@@ -114,9 +127,13 @@ def end(started: list[subprocess.Popen]) -> None:
             time.sleep(GLANCE)
 
 
-def wait_until(fact: Callable[[], object], what: str) -> None:
-    """Wait for a fact."""
-    processes.until(fact, what, PATIENCE)
+def wait_until(fact: Callable[[], object], what: str, glance: float = GLANCE) -> None:
+    """Wait for a fact, which is looked at every `glance` seconds."""
+    end = time.monotonic() + PATIENCE
+    while not fact():
+        if time.monotonic() > end:
+            raise SystemExit(f"not within {PATIENCE:.0f} s: {what}")
+        time.sleep(glance)
 
 
 def is_empty(directory: str) -> bool:
@@ -127,14 +144,10 @@ def is_empty(directory: str) -> bool:
 
 def until_done(jar: Jar, pids: list[int], jobs: int) -> float:
     """Wait until all jobs are in completed/; when the last of them came there, in s since the epoch."""
-    end = time.monotonic() + PATIENCE
     claims = [jar.claims(f"{NODE}.{pid}") for pid in pids]
-    while not (is_empty(jar.unclaimed) and all(map(is_empty, claims))):
-        if time.monotonic() > end:
-            raise SystemExit(f"{len(os.listdir(jar.unclaimed))} of {jobs} jobs were not run within {PATIENCE:.0f} s")
-        time.sleep(GLANCE)
-    # RACE: a claim that is just being made is in neither of the two for a glance.
-    wait_until(lambda: len(os.listdir(jar.completed)) == jobs and all(map(is_empty, claims)), "the last jobs")
+    wait_until(lambda: is_empty(jar.unclaimed) and all(map(is_empty, claims)), f"the end of {jobs} jobs")
+    # RACE: a job that was claimed between these looks was in neither place.
+    wait_until(lambda: len(os.listdir(jar.completed)) == jobs and all(map(is_empty, claims)), "the end of the last jobs")
     if not is_empty(jar.failed):
         raise SystemExit("jobs of the benchmark have failed")
     # The last change of the directory is the last job's rename into it.

@@ -1,0 +1,129 @@
+"""The benchmark of `make bench` measures what it says and leaves nothing behind; how fast anything is, is not asked."""
+
+import json
+import math
+import os
+import re
+import shutil
+import signal
+
+import pytest
+from bench import rows
+from bench.rows import Goal, Row
+from support import figures, jars, processes
+
+BENCH = os.path.join(processes.TOP, "tests", "bench")
+PAGE = os.path.join(processes.TOP, "docs", "performance.md")
+FAST = ("drain", "ends", "submit", "depth", "crowd", "latency")
+has_compiler = pytest.mark.skipif(not shutil.which("cc"), reason="install a C compiler (cc): the yardsticks are in C")
+
+
+def start(place, *words, **more):
+    return processes.python(BENCH, "--quick", "--jobs", "20", "--dir", str(place), *words, **more)
+
+
+def measure(place, *words, **more):
+    """What the benchmark prints; there is nothing of it left."""
+    status, out, err = processes.finish(start(place, *words, **more), 120)
+    assert status == 0, err
+    assert os.listdir(place) == []
+    return out
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory):
+    return json.loads(measure(tmp_path_factory.mktemp("bench"), "--json", *FAST))
+
+
+@has_compiler
+def test_each_section_has_rows_whose_ratios_are_numbers(document):
+    assert {row["section"] for row in document["rows"]} == set(FAST) and document["missing"] == []
+    for row in document["rows"]:
+        values = [*row["ours"], *row["base"], *row["ratios"]]
+        assert row["ours"] and all(math.isfinite(value) for value in values), row
+        assert len(row["ratios"]) == len(row["base"]) in (0, len(row["ours"])), row
+    assert {"date", "machine", "command"} < document.keys()
+
+
+@has_compiler
+def test_what_is_to_be_reached_stands_beside_what_was(document):
+    goals = {(row["section"], row["what"].partition(",")[0]): row["goal"] for row in document["rows"] if row["goal"]}
+    assert goals["drain", "scripts"] == goals["drain", "names of one /bin/true"] == ">= 0.9"
+    assert (goals["ends", "submitted and completed"], goals["submit", "one submit_job"]) == (">= 0.75", "<= 1.5")
+    assert all(isinstance(row["reached"], bool) for row in document["rows"] if row["goal"])
+
+
+@has_compiler
+def test_system_calls_are_counted_for_a_job(tmp_path):
+    if not shutil.which("strace"):
+        pytest.skip("install strace: it counts the system calls of a worker")
+    document = json.loads(measure(tmp_path, "--json", "calls"))
+    if document["missing"]:
+        pytest.skip(document["missing"][0])
+    found = {row["what"]: row for row in document["rows"]}
+    # Claim and completion; the view and the reservation.
+    for name in ("rename", "symlink"):
+        # A module that is imported late may come with a call of its own.
+        assert [round(value) for value in (*found[name]["ours"], *found[name]["base"])] == [2, 2]
+
+
+@has_compiler
+def test_the_table_is_printed(tmp_path):
+    heading, *lines = measure(tmp_path, "ends").splitlines()
+    assert heading.split()[:2] == ["section", "what"] and len(lines) == 1
+    assert lines[0].startswith("ends ") and "C, any queue's calls: " in lines[0] and "≥ 0.75" in lines[0]
+
+
+@has_compiler
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_when_it_is_ended_early_its_workers_end_too_and_its_jars_are_gone(tmp_path, number):
+    bench = start(tmp_path, "ends", "--rounds", "100000")
+    # The first jar is that of the job with which the modules are compiled.
+    processes.until(lambda: bench.poll() is not None or any(tmp_path.glob("*/2/completed/*")), "jobs at work")
+    bench.send_signal(number)
+    assert processes.finish(bench)[0] != 0
+    assert os.listdir(tmp_path) == []
+    # That no process is left is seen by the fixture of all tests.
+
+
+def test_without_a_compiler_a_sentence_says_what_is_missing(tmp_path):
+    said = measure(tmp_path, "ends", env=processes.environment(PATH="/nowhere"))
+    assert said.splitlines()[-1].startswith("ends: install a C compiler (cc)")
+
+
+def test_a_section_that_is_not_there_is_refused_with_those_that_are(tmp_path):
+    status, _, err = processes.finish(start(tmp_path, "speed"))
+    assert status == 2 and "there is no section 'speed': the sections are drain, ends" in err
+
+
+def test_a_ratio_is_that_of_a_round_and_its_median_is_held_against_the_goal():
+    row = Row("drain", "jobs", "jobs/s", [90, 40, 100], "C", [100, 100, 50], Goal(">=", 0.9))
+    assert row.ratios() == [0.9, 0.4, 2] and row.is_reached()
+    assert row.cells() == ("drain", "jobs", "90.0 (40.0 to 100) jobs/s", "C: 100 (50.0 to 100) jobs/s",
+                           "0.90 (0.40 to 2.00)", "≥ 0.9", "yes")
+    assert Row("drain", "jobs", "jobs/s", [89], "C", [100], Goal(">=", 0.9)).is_reached() is False
+    assert Row("idle", "time", "ms", [4, 9, 3], goal=Goal("<=", 5)).is_reached()
+    assert Row("idle", "time", "ms", [4, 9, 6], goal=Goal("<=", 5)).cells()[-2:] == ("≤ 5 ms", "no")
+
+
+def test_things_are_measured_in_turn_and_not_always_in_the_same_order():
+    said = []
+    assert rows.in_turn(2, lambda: said.append("a") or 1, lambda: said.append("b") or 2) == [[1, 1], [2, 2]]
+    assert said == ["a", "b", "b", "a"]
+
+
+def test_the_table_comes_between_the_marks_of_its_page_and_all_else_stays(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- figures: made by make bench -->\nold\n<!-- /figures -->\nafter\n")
+    figures.publish(rows.markdown([Row("ends", "jobs", "jobs/s", [150])]), str(page), "make bench")
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("<!-- /figures -->\nafter\n") and "old" not in text
+    assert "| ends | jobs | 150 jobs/s |" in text
+
+
+def test_the_page_describes_each_section_and_has_room_for_the_figures():
+    text = jars.read(PAGE)
+    described = re.findall(r"^\| `(\w+)` \|", text, re.M)
+    status, out, _ = processes.finish(processes.python(BENCH, "--help"))
+    assert status == 0 and ", ".join(described) in " ".join(out.split())
+    assert "<!-- figures: made by make bench -->" in text
