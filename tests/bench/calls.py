@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from bench import yardsticks
 from bench.ground import Ground, command
@@ -23,7 +23,7 @@ def calls(ground: Ground) -> Iterator[Row]:
     """Counted by strace in runs of two lengths; those of the job itself, from its fork on, are not among them."""
     if not shutil.which("strace"):
         raise yardsticks.Missing("install strace: it counts the system calls of a worker")
-    few, many = ground.size(100, 20), ground.size(600, 60)
+    few, many = ground.size(100, 5), ground.size(600, 25)
     ours = _per_job(few, many, lambda jobs: _worker(ground, jobs))
     base = _per_job(few, many, lambda jobs: _limit(ground, jobs))
     yield _row("all", ours.values(), base.values())
@@ -33,7 +33,7 @@ def calls(ground: Ground) -> Iterator[Row]:
             yield Row("calls", name, "a job", [ours[name]], "C, a worker's calls", [base[name]] if base[name] else ())
 
 
-def _row(what: str, ours: object, base: object) -> Row:
+def _row(what: str, ours: Iterable[float], base: Iterable[float]) -> Row:
     return Row("calls", what, "a job", [sum(ours)], "C, a worker's calls", [sum(base)])
 
 

@@ -21,7 +21,7 @@ CROWD = 32
 
 def depth(ground: Ground) -> Iterator[Row]:
     """Rate, first claim, memory, and an urgent job, while the queue is deep."""
-    deep, shallow = ground.size(1_000_000, 5000), ground.size(1000, 200)
+    deep, shallow = ground.size(1_000_000, 2000), ground.size(1000, 100)
     stamp, first, memory, urgent = Stamp(ground), [], [], []
     with ground.jar() as jar:
         jobjar.submit_job(yardsticks.COMMAND, array=f"1-{deep}")
@@ -46,7 +46,7 @@ def depth(ground: Ground) -> Iterator[Row]:
 
 def crowd(ground: Ground) -> Iterator[Row]:
     """Many workers on one queue: claims that come too late, and jobs that are overtaken by younger ones."""
-    count, jobs = ground.size(CROWD, 4), ground.size(4000, 200)
+    count, jobs = ground.size(CROWD, 4), ground.size(4000, 100)
     with ground.jar() as jar:
         with ground.workers(jar, count) as pids:
             with paused(jar):

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
-from support import processes
+from support import jars, processes
 
 import jobjar
 from jobjar import layout, orders
@@ -62,15 +62,16 @@ class Ground:
     @contextlib.contextmanager
     def workers(self, jar: Jar, count: int) -> Iterator[list[int]]:
         """The pids of so many workers that have registered; they have left in order at the end."""
-        started = [start(jar, "--foreground", log=os.path.join(self.top, "said")) for _ in range(count)]
+        said, started = os.path.join(self.top, "said"), []
         try:
+            started += [_start(jar, said) for _ in range(count)]
             for worker in started:
                 wait_until(lambda: is_registered(jar, worker.pid) or worker.poll() is not None, "a worker's start")
                 if worker.poll() is not None:
-                    raise SystemExit(f"a worker has not started: {_said(os.path.join(self.top, 'said'))}")
+                    raise SystemExit(f"a worker has not started: {jars.read(said).strip()}")
             yield [worker.pid for worker in started]
         finally:
-            end(started)
+            _end(started)
 
 
 @contextlib.contextmanager
@@ -99,13 +100,6 @@ def _compile(ground: Ground) -> None:
                        stdout=subprocess.DEVNULL)
 
 
-def start(jar: Jar, *words: str, log: str, program: str = "start_worker", **more: str) -> subprocess.Popen:
-    """Start a program of bin/ for this jar; the caller reaps it."""
-    with open(log, "ab") as file:
-        return subprocess.Popen(command(program, jar, *words), env={**os.environ, **more}, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.DEVNULL, stderr=file)
-
-
 def command(program: str, jar: Jar, *words: str) -> list[str]:
     """The command line of a program of bin/ for this jar."""
     return [sys.executable, os.path.join(BIN, program), "--home", jar.home, *words]
@@ -116,7 +110,13 @@ def is_registered(jar: Jar, pid: int) -> bool:
     return os.path.exists(os.path.join(jar.worker(f"{NODE}.{pid}"), "journal"))
 
 
-def end(started: list[subprocess.Popen]) -> None:
+def _start(jar: Jar, said: str) -> subprocess.Popen:
+    with open(said, "ab") as file:
+        return subprocess.Popen(command("start_worker", jar, "--foreground"), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=file)
+
+
+def _end(started: list[subprocess.Popen]) -> None:
     """Tell workers to leave, and reap them; one that does not is killed."""
     for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, PATIENCE)):
         for worker in started:
@@ -162,8 +162,3 @@ def paused(jar: Jar) -> Iterator[None]:
         yield
     finally:
         orders.unpause(jar, ["all"])
-
-
-def _said(path: str) -> str:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read().strip() or "it said nothing"

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from bench import yardsticks
 from bench.ground import Ground, command
@@ -17,11 +17,11 @@ from jobjar import layout
 
 def one(ground: Ground) -> Iterator[Row]:
     """`submit_job`, in memory, where a sync costs nothing, and on this ground."""
-    runs = ground.size(40, 3)
+    runs = ground.size(40, 2)
     with contextlib.ExitStack() as stack:
         memory = layout.create_jar(os.path.join(stack.enter_context(jars.workplace()), "jar"))
         disk = stack.enter_context(ground.jar())
-        words, last = [[*command("submit_job", jar, "true")] for jar in (memory, disk)], [sys.executable, "-c", "pass"]
+        words, last = [command("submit_job", jar, "true") for jar in (memory, disk)], [sys.executable, "-c", "pass"]
         # What is compiled at the first run is kept.
         for first in (*words, last):
             yardsticks.milliseconds(first)
@@ -33,7 +33,7 @@ def one(ground: Ground) -> Iterator[Row]:
 
 def bulk(ground: Ground) -> Iterator[Row]:
     """`jobjar.submit_jobs`, on the disk when it returns."""
-    jobs = ground.size(10_000, 300)
+    jobs = ground.size(10_000, 100)
     ours, base = in_turn(ground.rounds, lambda: _rate(ground, jobs, lambda: jobjar.submit_jobs(
         [yardsticks.COMMAND] * jobs)), lambda: yardsticks.bare_files(ground, jobs))
     yield Row("submit", f"{jobs:,} jobs in one call", "jobs/s", ours, "bare Python: create, rename", base,
@@ -68,7 +68,7 @@ def submit(ground: Ground) -> Iterator[Row]:
         yield from section(ground)
 
 
-def _rate(ground: Ground, jobs: int, act: object) -> float:
+def _rate(ground: Ground, jobs: int, act: Callable[[], object]) -> float:
     with ground.jar() as jar:
         began = time.perf_counter()
         act()
