@@ -28,14 +28,19 @@ def main(words: list[str]) -> int:
     chosen = asked.sections or list(SECTIONS)
     rounds, jobs = asked.rounds or (1 if asked.quick else 5), asked.jobs or (200 if asked.quick else 2000)
     found, missing = [], []
-    with ground.prepared(rounds, jobs, asked.quick, asked.dir) as here:
-        where = figures.file_system(here.top)
-        for name in chosen:
-            print(f"{name} …", file=sys.stderr, flush=True)
-            try:
-                found += SECTIONS[name](here)
-            except yardsticks.Missing as error:
-                missing.append(f"{name}: {error}")
+    try:
+        with ground.prepared(rounds, jobs, asked.quick, asked.dir) as here:
+            where = figures.file_system(here.top)
+            for name in chosen:
+                print(f"{name} …", file=sys.stderr, flush=True)
+                try:
+                    found += SECTIONS[name](here)
+                except yardsticks.Missing as error:
+                    missing.append(f"{name}: {error}")
+    except (KeyboardInterrupt, SystemExit):
+        # What has been measured is told, whoever ends the rest.
+        print(rows.text(found))
+        raise
     said = _circumstances(words, where)
     if asked.json:
         print(json.dumps({**said, "missing": missing, "rows": [row.document() for row in found]}, indent=2))

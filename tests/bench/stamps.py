@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from bench import yardsticks
-from bench.ground import Ground, wait_until
+from bench.ground import PATIENCE, Ground, wait_until
 from support import jars
 
 from jobjar import submission
@@ -20,11 +20,13 @@ class Stamp:
         self._said = os.path.join(ground.top, "stamps")
         self.program = yardsticks.compiled(ground, "stamp.c", f'-DSTAMPS="{self._said}"')
 
-    def seconds(self, act: Callable[[], object]) -> float:
-        """How long after the beginning of `act` the program began once more."""
+    def seconds(self, act: Callable[[], object], most: float = PATIENCE) -> float:
+        """How long after the beginning of `act` the program began once more; `most` if it did not until then."""
         before, began = self._count(), time.time_ns()
         act()
-        wait_until(lambda: self._count() > before, "the start of a job")
+        wait_until(lambda: self._count() > before or time.time_ns() - began > most * 1e9, "the start of a job")
+        if self._count() == before:
+            return most
         return (int(jars.read(self._said).splitlines()[before]) - began) / 1e9
 
     def _count(self) -> int:
