@@ -30,7 +30,7 @@ def calls(ground: Ground) -> Iterator[Row]:
     yield _row("on files and directories", *([each[name] for name in each if name in PATHS] for each in (ours, base)))
     for name in sorted(ours, key=lambda name: -ours[name]):
         if ours[name] >= 0.5:
-            yield Row("calls", name, "a job", [ours[name]], "C, a worker's calls", [base[name]] if base[name] else ())
+            yield Row("calls", name, "a job", [ours[name]], "C, a worker's calls", [base[name]] if base[name] >= 0.5 else ())
 
 
 def _row(what: str, ours: Iterable[float], base: Iterable[float]) -> Row:
