@@ -54,9 +54,6 @@ PROGRAMS = {program: module for module, program in COMMANDS.values() if program}
 EXIT_STATUS = ("exit status: 0 yes or done, 1 no or failed, 2 wrong use, 3 no such job or worker,"
                " 75 not now (no space, for example): try again later, 130 interrupted")
 
-# The status that a shell gives to a program that SIGPIPE ended.
-BROKEN_PIPE = 141
-
 
 def main(program: str, argv: list[str] | None = None) -> int:
     """Run `program`, a name in bin/, with the words `argv` (the process's own if None); returns its exit status.
@@ -102,9 +99,8 @@ def _choose(program: str, _: None, words: list[str]) -> int:
 
 
 def _advice(name: str) -> str:
-    import difflib
-    near = difflib.get_close_matches(name, COMMANDS, 1)
-    return f"did you mean {near[0]}?" if near else "`jobjar --help` lists them"
+    from jobjar import text
+    return text.advice(name, COMMANDS, "`jobjar --help` lists them")
 
 
 def _overview() -> str:
@@ -201,7 +197,7 @@ def _unprinted(program: str, error: OSError) -> int:
     # The interpreter flushes once more when it ends, and must not fail again.
     printing.discard(sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
-        return BROKEN_PIPE
+        return printing.BROKEN_PIPE
     _say(program, f"standard output: {error.strerror}: not everything could be printed")
     return 1
 

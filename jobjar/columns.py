@@ -106,9 +106,7 @@ def _known(name: str) -> str:
     for key, column in COLUMNS.items():
         if name == key or name.upper() == column.heading:
             return key
-    import difflib
-    near = difflib.get_close_matches(name.lower(), COLUMNS, 1)
-    advice = f"did you mean {near[0]}?" if near else f"choose among {', '.join(COLUMNS)}"
+    advice = text.advice(name.lower(), COLUMNS, f"choose among {', '.join(COLUMNS)}")
     raise UsageError(f"there is no column {name!r}: {advice}")
 
 

@@ -242,10 +242,8 @@ def _known(layer: Layer, report: "Callable[[str], None]") -> Layer:
 
 
 def _advice(key: str) -> str:
-    # Costs 5 ms to import, and only those who mistype pay.
-    import difflib
-    near = difflib.get_close_matches(key.upper(), KEYS, 1)
-    return f"did you mean {near[0]}?" if near else f"remove it, or write one of {', '.join(KEYS)}"
+    from jobjar import text
+    return text.advice(key.upper(), KEYS, f"remove it, or write one of {', '.join(KEYS)}")
 
 
 def _refuse(sentence: str) -> None:

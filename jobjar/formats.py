@@ -91,7 +91,5 @@ def check(field: str) -> str:
     """`field` itself, if there is such a field; else UsageError."""
     if field in FIELDS:
         return field
-    import difflib
-    near = difflib.get_close_matches(field, FIELDS, 1)
-    advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(FIELDS)}"
+    advice = text.advice(field, FIELDS, f"there are {', '.join(FIELDS)}")
     raise UsageError(f"there is no field {field!r}: {advice}")

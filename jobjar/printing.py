@@ -11,6 +11,8 @@ import sys
 
 ERRORS = "jobjar"
 STDERR = 2
+# The status that a shell gives to a program that SIGPIPE ended.
+BROKEN_PIPE = 141
 
 
 class OutputError(Exception):

@@ -17,9 +17,9 @@ from jobjar.feeding import Intake
 from jobjar.interrupts import Interrupted, Interrupts
 from jobjar.job import CANCELLED, COMPLETED, FAILED, LOST_AFTER, Job
 from jobjar.layout import Jar
+from jobjar.printing import BROKEN_PIPE
 from jobjar.watch import Alarm
 
-BROKEN_PIPE = 141
 # What would send the output elsewhere, or make other jobs than one.
 REFUSED = ("output", "error", "open_mode", "array", "each_line", "from_json", "per_job", "max_fails")
 # When a job that nobody has claimed gives reason to look at the workers, s: at first, and then again.

@@ -65,9 +65,8 @@ def _advice(name: str) -> str:
     for names, instead in _INSTEAD.items():
         if name in names:
             return instead
-    import difflib
-    near = difflib.get_close_matches(name[2:], [option.name for option in _typed()], 1)
-    return f"did you mean --{near[0]}?" if near else "--help lists them"
+    from jobjar import text
+    return text.advice(name[2:], [option.name for option in _typed()], "--help lists them", "--")
 
 
 def _typed() -> list[Option]:

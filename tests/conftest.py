@@ -103,6 +103,14 @@ def jar(tmp_path):
 
 
 @pytest.fixture
+def scratch(tmp_path):
+    """An empty directory, as a job finds one."""
+    path = tmp_path / "scratch"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
 def hosts(jar):
     """Two nodes of the jar, each with a host name of its own."""
     if os.geteuid() != 0:

@@ -14,13 +14,6 @@ ME = node.myself("rain")
 
 
 @pytest.fixture
-def scratch(tmp_path):
-    path = tmp_path / "scratch"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def here(tmp_path, monkeypatch):
     """A directory to submit from."""
     path = tmp_path / "here"

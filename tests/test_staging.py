@@ -24,13 +24,6 @@ def here(tmp_path):
     return path
 
 
-@pytest.fixture
-def scratch(tmp_path):
-    path = tmp_path / "scratch"
-    path.mkdir()
-    return path
-
-
 def travel(jar, request, here, scratch):
     request = staging.prepare(jar, request, str(here))
     staging.lay_out(jar, request, str(scratch))

@@ -26,13 +26,6 @@ def here(tmp_path, monkeypatch):
     return path
 
 
-@pytest.fixture
-def scratch(tmp_path):
-    path = tmp_path / "scratch"
-    path.mkdir()
-    return path
-
-
 def prepare(jar, here, **request):
     return staging.prepare(jar, request, str(here))
 
