@@ -170,8 +170,12 @@ def test_the_death_of_its_worker_is_not_the_end_of_its_input(jar, tmp_path):
     process.stdin.write(b"last\n")
     process.stdin.close()
     process.stdin = None
-    with workers.working(jar):
-        assert finish(process)[:2] == (0, b"before\nafter\nlast\n")
+    try:
+        with workers.working(jar):
+            assert finish(process)[:2] == (0, b"before\nafter\nlast\n")
+    finally:
+        # The client may have started one as well, before this one was there.
+        nodes.end_all()
 
 
 def test_an_input_that_has_no_room_in_the_jar_cancels_the_job(jar, worker, monkeypatch):
