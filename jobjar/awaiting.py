@@ -224,4 +224,4 @@ def resync_after(jobs: list[Job]) -> None:
     # The tasks of an array are copies of one file.
     alike = {(jobname.array_task(job.name) or (job.id,))[0]: job for job in jobs}
     for job in list(alike.values())[:resync.MOST]:
-        resync.forget_job(remote, job.request(), job.path or "", here)
+        resync.forget_job(remote, job.request(), resync.paths_in(job.path or ""), here)

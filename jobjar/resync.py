@@ -43,25 +43,37 @@ class Caches:
     def __init__(self) -> None:
         self._remotes: set[int] = set()
         self._due = float("-inf")
+        # The last job, as `forget_job` takes it.
+        self._job: tuple[dict, list[str], str | None] = {}, [], None
 
-    def forget(self, request: dict, path: str, directory: str) -> None:
-        """As `forget_job`; nothing, not even a system call, where no other computer may write."""
+    def forget(self, request: dict, path: str, scratch: str) -> None:
+        """As `forget_job`, for the job at `path`, which is to work in `scratch` unless it says where.
+
+        Nothing, not even a system call, where no other computer may write.
+        """
         now = time.monotonic()
         if now >= self._due:
             # What is mounted when it is needed comes later.
             self._remotes, self._due = remotes(), now + ASK_AGAIN
         if self._remotes:
-            forget_job(self._remotes, request, path, directory)
+            # What another node makes in the scratch directory matters when it is to be carried away from there.
+            self._job = request, paths_in(path), scratch if "stage_out" in request else None
+            self.forget_again()
+
+    def forget_again(self) -> None:
+        """The same, of the job of the last `forget`."""
+        if self._remotes:
+            forget_job(self._remotes, *self._job)
 
 
-def forget_job(remote: set[int], request: dict, path: str, directory: str) -> None:
+def forget_job(remote: set[int], request: dict, paths: list[str], directory: str | None) -> None:
     """Make the next look at the files of a job ask the server, those on the mounts with these numbers.
 
-    These are its working directory, what its `request` names, and what its file, at `path`, says that looks like a
-    path. `directory`: the working directory of a job that names none.
+    These are its working directory, what its `request` names, and the `paths` that its file names. `directory`: the
+    working directory of a job that names none; None when nothing there can be another's.
     """
     named = [str(request[key]) for key in ("output", "error", "input") if key in request]
-    forget(remote, str(request.get("chdir", directory)), [*named, *request.get("stage_out", []), *paths_in(path)])
+    forget(remote, request.get("chdir", directory), [*named, *request.get("stage_out", []), *paths])
 
 
 def paths_in(path: str) -> list[str]:
@@ -77,12 +89,15 @@ def paths_in(path: str) -> list[str]:
     return [] if b"\0" in data else path_words(data.decode("utf-8", "surrogateescape"))
 
 
-def forget(remote: set[int], directory: str, paths: Iterable[str] = ()) -> None:
-    """Make the next look at `directory`, and at these paths as seen from there, ask the server."""
-    files = [os.path.join(directory, path) for path in paths]
+def forget(remote: set[int], directory: str | None, paths: Iterable[str] = ()) -> None:
+    """Make the next look at `directory`, and at these paths as seen from there, ask the server; without a directory
+    only at paths that begin with a slash."""
+    files = [os.path.join(directory or "", path) for path in paths]
+    files = [path for path in files if path.startswith("/")]
+    own = [] if directory is None else [directory]
     # NFS: that a directory was made or replaced elsewhere is told by the one above, when that is opened.
-    _each(remote, _above([directory, *files]), fslook.stamp)
-    _each(remote, [directory, *(path if os.path.isdir(path) else os.path.dirname(path) for path in files)],
+    _each(remote, _above([*own, *files]), fslook.stamp)
+    _each(remote, [*own, *(path if os.path.isdir(path) else os.path.dirname(path) for path in files)],
           _forget_directory)
     _each(remote, files, _forget_file, os.path.dirname)
 

@@ -97,7 +97,7 @@ class Runner:
         process.bury(self._wait, self._report, ending.family, ending.told)
         self._capture.bound()
         # NFS: what it has had written on other nodes is to be seen here by whatever looks next.
-        self._caches.forget(request, path, self.scratch)
+        self._caches.forget_again()
         if ending.reason in (None, QUIT):
             # A job that was told to end with its worker and still ended well has done its work.
             kind, state = QUIT if status and quit() else ENDED, None

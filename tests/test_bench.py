@@ -8,9 +8,11 @@ import shutil
 import signal
 
 import pytest
-from bench import rows
+from bench import network, rows
 from bench.rows import Goal, Row
 from support import figures, jars, processes
+
+from jobjar import fsadvice, mounts
 
 BENCH = os.path.join(processes.TOP, "tests", "bench")
 PAGE = os.path.join(processes.TOP, "docs", "performance.md")
@@ -94,6 +96,39 @@ def test_without_a_compiler_a_sentence_says_what_is_missing(tmp_path):
 def test_a_section_that_is_not_there_is_refused_with_those_that_are(tmp_path):
     status, _, err = processes.finish(start(tmp_path, "speed"))
     assert status == 2 and "there is no section 'speed': the sections are drain, ends" in err
+
+
+MOUNTSTATS = """\
+device /dev/sda1 mounted on / with fstype ext4
+device srv:/export/a mounted on /net/a with fstype nfs4 statvers=1.1
+\topts:\trw,vers=4.2,rsize=32768
+\tevents:\t3 4 0
+\tRPC iostats version: 1.1  p/v: 100003/4 (nfs)
+\txprt:\ttcp 0 0 2 0 2 89 89 0 89 0 2 0 0
+\tper-op statistics
+\t        NULL: 1 1 0 44 24 0 0 1 0
+\t     GETATTR: 12 13 0 152 240 0 0 0 0
+\t OPEN_NOATTR: 3 3 0 0 0 0 0 0 0
+\t       WRITE: 0 0 0 0 0 0 0 0 0
+\t    SEQUENCE: 9 9 0 1044 720 0 5 6 0
+
+device srv:/export/b mounted on /net/b with fstype nfs statvers=1.1
+\tper-op statistics
+\t     GETATTR: 700 700 0 152 240 0 0 0 0
+\t READDIRPLUS: 2 2 0 152 240 0 0 0 0
+"""
+
+
+def test_requests_are_those_of_the_mount_that_is_meant_and_not_what_is_asked_for_the_mounts_own_sake():
+    assert network.requests(MOUNTSTATS, "/net/a") == {"GETATTR": 12, "OPEN_NOATTR": 3}
+    assert network.requests(MOUNTSTATS, "/net/b") == {"GETATTR": 700, "READDIRPLUS": 2}
+    assert network.requests(MOUNTSTATS, "/") == network.requests(MOUNTSTATS, "/net/c") == {}
+
+
+def test_without_a_directory_on_nfs_a_sentence_says_that_one_is_missing(tmp_path):
+    if mounts.of(str(tmp_path)).kind in fsadvice.NFS:
+        pytest.skip("take a directory for temporary files that is no network file system's")
+    assert measure(tmp_path, "network").splitlines()[-1].startswith("network: give a directory on NFS with --dir")
 
 
 def test_a_ratio_is_that_of_a_round_and_its_median_is_held_against_the_goal():

@@ -54,7 +54,7 @@ def test_the_working_directory_and_what_the_command_names_are_asked_for(asked, t
     os.mkfifo(tmp_path / "in/fifo")
     script = jars.write(str(tmp_path / "else/job"), "#!/bin/sh\nsort ./in/data in/fifo -o gone/x >../nowhere/y\n")
     request = {"chdir": str(tmp_path), "output": str(tmp_path / "out/%j"), "stage_out": ["in/made"]}
-    resync.forget_job(resync.remotes(), request, script, "/")
+    resync.forget_job(resync.remotes(), request, resync.paths_in(script), "/")
     assert {os.path.normpath(path) for path in asked} == {str(tmp_path), f"{tmp_path}/in", f"{tmp_path}/out", data}
 
 
@@ -65,6 +65,27 @@ def test_a_directory_that_was_made_elsewhere_is_found_although_its_name_is_remem
     client.remember_absent(str(tmp_path / "made"))
     resync.forget(resync.remotes(), "/", [str(tmp_path / "made/within/data")])
     assert os.path.isdir(tmp_path / "made/within")
+
+
+def test_of_a_scratch_directory_nothing_is_asked_unless_something_is_carried_away_from_it(asked, tmp_path):
+    script, scratch = jars.write(str(tmp_path / "job"), "#!/bin/sh\necho >made.txt\n"), tmp_path / "scratch"
+    scratch.mkdir()
+    caches = resync.Caches()
+    for _ in range(2):
+        caches.forget({}, script, str(scratch))
+        assert asked == []
+    caches.forget({"stage_out": ["made.txt"]}, script, str(scratch))
+    assert str(scratch) in asked
+
+
+def test_what_a_job_names_is_asked_for_again_when_it_has_ended_though_its_file_has_gone(asked, tmp_path):
+    script = jars.write(str(tmp_path / "job"), f"#!/bin/sh\nsort {tmp_path}/data\n")
+    caches = resync.Caches()
+    caches.forget({}, script, "/")
+    before = [*asked]
+    os.remove(script)
+    caches.forget_again()
+    assert str(tmp_path) in before and asked == 2 * before
 
 
 def test_nothing_is_asked_of_ones_own_disk(asked, tmp_path, monkeypatch):

@@ -12,12 +12,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # Not this directory: its modules are those of `bench`.
 sys.path[:1] = [os.path.dirname(os.path.dirname(HERE)), os.path.dirname(HERE)]
 
-from bench import calls, depth, drain, ground, idleness, peers, rows, submitting, yardsticks  # noqa: E402
+from bench import calls, depth, drain, ground, idleness, network, peers, rows, submitting, yardsticks  # noqa: E402
 from support import figures, processes  # noqa: E402
 
 SECTIONS = {"drain": drain.drain, "ends": drain.ends, "submit": submitting.submit, "depth": depth.depth,
             "crowd": depth.crowd, "latency": idleness.latency, "idle": idleness.idle, "calls": calls.calls,
-            "peers": peers.peers}
+            "network": network.network, "peers": peers.peers}
 PAGE = os.path.join(processes.TOP, "docs", "performance.md")
 
 
