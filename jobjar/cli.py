@@ -6,6 +6,7 @@ run(options, settings) -> exit status; NEEDS_SETTINGS = False lets it run where 
 gets None), and STRICT = False lets unknown settings pass with a warning.
 """
 
+import gc
 import os
 import sys
 
@@ -51,8 +52,20 @@ COMMANDS = {
 }
 PROGRAMS = {program: module for module, program in COMMANDS.values() if program}
 
+# How many new objects there are before the interpreter looks for cycles among them; its own 700 are reached a dozen
+# times while modules are loaded, and nothing is ever found then.
+CYCLES_AFTER = 20_000
+
 EXIT_STATUS = ("exit status: 0 yes or done, 1 no or failed, 2 wrong use, 3 no such job or worker,"
                " 75 not now (no space, for example): try again later, 130 interrupted")
+
+
+def run(program: str) -> None:
+    """Be `program`, a name in bin/: `main`, and the end of the process with its exit status. Does not return."""
+    gc.set_threshold(CYCLES_AFTER)
+    status = main(program)
+    # All is printed by now. An interpreter that takes itself to pieces takes a sixth of its whole time for that.
+    os._exit(status)
 
 
 def main(program: str, argv: list[str] | None = None) -> int:
@@ -69,14 +82,14 @@ def main(program: str, argv: list[str] | None = None) -> int:
     try:
         return _guarded(program, action, PROGRAMS.get(program), words)
     finally:
+        sys.stderr.flush()
         sys.stdout, sys.stderr = stdout, stderr
-        printing.flush_messages()
 
 
 def __getattr__(name: str) -> object:
     """The entry point of each installed program, under its name: called without arguments, whatever links to it."""
     if name == JOBJAR or name in PROGRAMS:
-        return lambda: main(name)
+        return lambda: run(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -194,8 +207,6 @@ def _refused(program: str, error: JobJarError) -> int:
 
 def _unprinted(program: str, error: OSError) -> int:
     """The exit status when standard output does not take what is printed."""
-    # The interpreter flushes once more when it ends, and must not fail again.
-    printing.discard(sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return printing.BROKEN_PIPE
     _say(program, f"standard output: {error.strerror}: not everything could be printed")

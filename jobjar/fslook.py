@@ -7,20 +7,28 @@ import errno
 import io
 import os
 import stat
-from collections import namedtuple
-from collections.abc import Callable
 
-from jobjar import quantities, text
+from jobjar import quantities
 from jobjar.errors import TROUBLE
 
-FILE, LINK, DIRECTORY, OTHER = "file", "link", "directory", "other"
-# What a listing shows of a name. `ino` is the listing's own, which some file systems give another value than lstat.
-Entry = namedtuple("Entry", "name kind ino")
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
+FILE, LINK, DIRECTORY, OTHER = "file", "link", "directory", "other"
 NO_ADVICE = (errno.EINVAL, errno.ENOTSUP, errno.ESPIPE, errno.ENOSYS)
 
 
-def _once_more(ask: Callable) -> Callable:
+class Entry:
+    """What a listing shows of a name."""
+
+    def __init__(self, name: str, kind: str, ino: int) -> None:
+        # The inode is the listing's own, which some file systems give another value than lstat.
+        self.name, self.kind, self.ino = name, kind, ino
+
+
+def _once_more(ask: "Callable") -> "Callable":
     """What a stale handle answers counts only when asking from the top of the path finds it stale again."""
     def asked(*arguments: object) -> object:
         try:
@@ -195,6 +203,7 @@ def shortage(directory: str, least: tuple[int, int]) -> str | None:
     # Not even asked, where a person wants nothing of it.
     size, inodes = room(directory) if any(least) else (None, None)
     if size is not None and size < least[0]:
+        from jobjar import text
         return f"{text.size(size)} free on {directory}, JJ_MIN_FREE is {quantities.format_size(least[0])}: make room"
     if inodes is not None and inodes < least[1]:
         return f"{inodes} inodes free on {directory}, JJ_MIN_FREE is {least[1]} of them: remove files there"

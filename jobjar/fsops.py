@@ -1,6 +1,6 @@
 """The only module that renames, links, syncs and unlinks; what network file systems do to that lives here.
 
-`fstree` beside it belongs to it: what takes a whole job's directory away.
+`fstree` beside it belongs to it: what is done to a whole tree.
 
 Every function takes absolute paths. Nothing here knows what a path means. The three names below are the seam at
 which tests inject faults into what raises no audit event.
@@ -9,11 +9,15 @@ which tests inject faults into what raises no audit event.
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable
 
-from jobjar import fslook, node
+from jobjar import fslook
 from jobjar.errors import REFUSALS, Fenced, UsageError
-from jobjar.fstree import remove_tree as remove_tree
+from jobjar.fstree import remove_tree as remove_tree, sync_file_system as sync_file_system
+
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 _write, _fsync, _close = os.write, os.fsync, os.close
 
@@ -168,7 +172,7 @@ def remove_directory(path: str) -> bool:
         return error.errno == errno.ENOENT
 
 
-def create(path: str, data: bytes | Iterable[bytes], mode: int, synced: bool = True) -> None:
+def create(path: str, data: "bytes | Iterable[bytes]", mode: int, synced: bool = True) -> None:
     """Write a new file, exclusively; on any error nothing is left behind. FileExistsError when the name is taken."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -190,7 +194,7 @@ def create(path: str, data: bytes | Iterable[bytes], mode: int, synced: bool = T
         raise
 
 
-def create_own(path: str, data: bytes | Iterable[bytes], mode: int) -> None:
+def create_own(path: str, data: "bytes | Iterable[bytes]", mode: int) -> None:
     """As `create`, for a name that nobody else makes: what is there is of an earlier try."""
     try:
         create(path, data, mode)
@@ -202,6 +206,7 @@ def create_own(path: str, data: bytes | Iterable[bytes], mode: int) -> None:
 
 def publish(path: str, data: bytes, mode: int = 0o644) -> None:
     """Make or replace the small file `path` whole: written beside it, synced, renamed, the directory synced."""
+    from jobjar import node
     directory, name = os.path.split(path)
     # Another node or container may have a process of this number, and even this node's name.
     draft = os.path.join(directory, f".{name}.{node.nonce(node.myself(''))}")
@@ -211,7 +216,7 @@ def publish(path: str, data: bytes, mode: int = 0o644) -> None:
     sync_directory(directory)
 
 
-def _named(act: Callable, handle: int, *arguments: object) -> object:
+def _named(act: "Callable", handle: int, *arguments: object) -> object:
     try:
         return act(handle, *arguments)
     except OSError as error:
@@ -285,15 +290,3 @@ def nudge(directory: str) -> None:
     """Make all clients list `directory` anew where they take no advice, by an mtime that is as old as it was."""
     found = os.stat(directory)
     os.utime(directory, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
-
-
-def sync_file_system(path: str) -> None:
-    """Bring all that was written to the file system of `path` to the disk: one wait for many files."""
-    import ctypes
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(handle):
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), path)
-    finally:
-        os.close(handle)

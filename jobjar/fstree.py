@@ -1,4 +1,5 @@
-"""Taking a job's directory away, with whatever the job has left in it. To be called as `fsops.remove_tree`."""
+"""What is done to a whole tree: a job's directory is taken away with whatever the job has left in it, and all that was
+written to a file system is brought to the disk. To be called as functions of `fsops`."""
 
 import errno
 import os
@@ -49,3 +50,15 @@ def _open_directory(parent: int, name: str) -> int:
     except PermissionError:
         os.chmod(name, 0o700, dir_fd=parent)
         return os.open(name, flags, dir_fd=parent)
+
+
+def sync_file_system(path: str) -> None:
+    """Bring all that was written to the file system of `path` to the disk: one wait for many files."""
+    import ctypes
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(handle):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), path)
+    finally:
+        os.close(handle)

@@ -4,7 +4,6 @@
 """
 
 import os
-from collections import namedtuple
 
 from jobjar import fsops, jobname, states
 from jobjar.errors import UsageError, of_system
@@ -29,8 +28,34 @@ ARRAY = ".array."
 RUN = ".run."
 SET_ASIDE = ".old-"
 
-# Where a job is: its state, its category or None, its file's name, and the claims directory that holds it, if any.
-Place = namedtuple("Place", "state category name holder", defaults=(None,))
+
+class Place:
+    """Where a job is: its state, its category or None, its file's name, and the claims directory that holds it, if any.
+
+    Never changed, and equal to every other of the same values.
+    """
+
+    # By hand, for a namedtuple needs collections: a sixth of a start of the interpreter, which submit_job can save.
+    __slots__ = ("state", "category", "name", "holder")
+
+    def __init__(self, state: str, category: str | None, name: str, holder: str | None = None) -> None:
+        self.state, self.category, self.name, self.holder = state, category, name, holder
+
+    def _replace(self, **changes: str | None) -> "Place":
+        """The same with other values, by the name that it has in named tuples."""
+        return Place(**{key: getattr(self, key) for key in self.__slots__} | changes)
+
+    def _values(self) -> tuple[str | None, ...]:
+        return self.state, self.category, self.name, self.holder
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Place) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __repr__(self) -> str:
+        return f"Place{self._values()}"
 
 
 class Jar:
@@ -45,9 +70,8 @@ class Jar:
     def path(self, place: Place) -> str:
         """The file of the job at `place`."""
         # By hand, for join takes ten times as long, and a worker asks this ten times for each job.
-        state, category, name, holder = place
-        top = holder or f"{self.home}/{state}"
-        return f"{top}/{category}/{name}" if category else f"{top}/{name}"
+        top = place.holder or f"{self.home}/{place.state}"
+        return f"{top}/{place.category}/{place.name}" if place.category else f"{top}/{place.name}"
 
     def directory(self, state: str, category: str | None = None) -> str:
         """The directory of a state, or of one category in it."""

@@ -7,10 +7,14 @@ caller. Fenced means that the directory the job came from has been taken over: t
 """
 
 import os
-from collections.abc import Callable
 
 from jobjar import fslook, fsops, jobname, layout, reservation, states
 from jobjar.layout import Jar, Place
+
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _nothing(*_: str) -> None:
@@ -39,7 +43,7 @@ def rescue(jar: Jar, place: Place, name: str) -> Place | None:
 
 
 def hold(jar: Jar, place: Place, mine: str | None, name: str | None = None, is_kept: bool = False,
-         before: Callable[[str], None] = _nothing) -> Place | None:
+         before: "Callable[[str], None]" = _nothing) -> Place | None:
     """unclaimed/ or waiting/ → held/, under another `name` if one is given. `before`: as in `recover`, `is_kept`: as in
     `alter`. `mine` None: by one bare rename, of a task whose name is of our own making and not in held/ already."""
     if mine is not None:
@@ -50,13 +54,13 @@ def hold(jar: Jar, place: Place, mine: str | None, name: str | None = None, is_k
 
 
 def release(jar: Jar, place: Place, mine: str, state: str = states.UNCLAIMED, name: str | None = None,
-            before: Callable[[str], None] = _nothing) -> Place | None:
+            before: "Callable[[str], None]" = _nothing) -> Place | None:
     """held/ → unclaimed/, or waiting/ when `state` says so; under another `name` if one is given."""
     return _into_queue(jar, "release", place, state, mine, name=name, before=before)
 
 
 def alter(jar: Jar, place: Place, mine: str, name: str, category: str | None, is_kept: bool = False,
-          before: Callable[[str], None] = _nothing) -> Place | None:
+          before: "Callable[[str], None]" = _nothing) -> Place | None:
     """Give a queued job another priority or category; its directory stays the same.
 
     `is_kept`: `name` is one of `jobname.edited`, and stays reserved until this process has moved the job on: until then
@@ -68,7 +72,7 @@ def alter(jar: Jar, place: Place, mine: str, name: str, category: str | None, is
                        is_kept=is_kept)
 
 
-def ready(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
+def ready(jar: Jar, place: Place, mine: str, before: "Callable[[str], None]" = _nothing) -> Place | None:
     """waiting/ → unclaimed/, by one bare rename if the name is of our own making. `before`: see recover."""
     if not jobname.number(place.name):
         return _into_queue(jar, "ready", place, states.UNCLAIMED, mine, before=before)
@@ -78,12 +82,12 @@ def ready(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _no
     return _moved(jar, place, Place(states.UNCLAIMED, place.category, place.name))
 
 
-def doom(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
+def doom(jar: Jar, place: Place, mine: str, before: "Callable[[str], None]" = _nothing) -> Place | None:
     """waiting/ → failed/: what it waits for can never come. `before`: see recover."""
     return _into_failed(jar, "doom", place, mine, before)
 
 
-def cancel(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
+def cancel(jar: Jar, place: Place, mine: str, before: "Callable[[str], None]" = _nothing) -> Place | None:
     """A queued job → failed/, never started. `before`: see recover."""
     return _into_failed(jar, "cancel", place, mine, before)
 
@@ -97,13 +101,13 @@ def claim(jar: Jar, place: Place, claims: str) -> int:
     return fsops.claim(jar.path(place), os.path.join(claims, place.category or "", place.name))
 
 
-def refuse(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
+def refuse(jar: Jar, place: Place, mine: str, before: "Callable[[str], None]" = _nothing) -> Place | None:
     """claims/ → failed/: it cannot be run, and never was. `before`: see recover."""
     return _into_failed(jar, "refuse", place, mine, before)
 
 
 def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None = None, first: str | None = None,
-             detour: Callable[[str], None] = _nothing, last: Callable[[], None] = _nothing) -> Place | None:
+             detour: "Callable[[str], None]" = _nothing, last: "Callable[[], None]" = _nothing) -> Place | None:
     """claims/ → completed/, however the job ended; steps 3 to 7 of "Complete" in docs/PROTOCOL.md.
 
     The end line must be in the journal already. `bad`: link it in failed/. `output`: what it printed, moved to logs/.
@@ -130,17 +134,17 @@ def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None
 
 
 def requeue(jar: Jar, place: Place, mine: str, state: str = states.UNCLAIMED,
-            before: Callable[[str], None] = _nothing) -> Place | None:
+            before: "Callable[[str], None]" = _nothing) -> Place | None:
     """claims/ → a queue, by its living worker: the attempt has ended and is to be repeated. `before`: see recover."""
     return _into_queue(jar, "requeue", place, state, mine, before=before)
 
 
-def recover(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
+def recover(jar: Jar, place: Place, mine: str, before: "Callable[[str], None]" = _nothing) -> Place | None:
     """A dead worker's job → unclaimed/. Its attempt must have been counted; `before(name)` hears its new name."""
     return _into_queue(jar, "recover", place, states.UNCLAIMED, mine, before=before)
 
 
-def give_up(jar: Jar, place: Place, mine: str, before: Callable[[str], None] = _nothing) -> Place | None:
+def give_up(jar: Jar, place: Place, mine: str, before: "Callable[[str], None]" = _nothing) -> Place | None:
     """A dead worker's job → failed/: it has been tried often enough. `before`: see recover."""
     return _into_failed(jar, "give_up", place, mine, before)
 
@@ -177,7 +181,7 @@ def _saved_log(jar: Jar, name: str, attempt: str) -> str:
 
 
 def clean(jar: Jar, places: list[Place], mine: str,
-          is_meant: Callable[[Place], bool] = lambda place: True) -> list[Place]:
+          is_meant: "Callable[[Place], bool]" = lambda place: True) -> list[Place]:
     """completed/ or failed/ → gone, with their logs, and one wait for the disk. Their records must be in the archive.
 
     `is_meant(place)` is asked when nobody else can take the job away. Returns those that this process has cleaned.
@@ -199,7 +203,7 @@ def clean(jar: Jar, places: list[Place], mine: str,
     return [Place(states.GONE, None, place.name) for place in taken]
 
 
-def _set_out(jar: Jar, place: Place, is_meant: Callable[[Place], bool]) -> bool:
+def _set_out(jar: Jar, place: Place, is_meant: "Callable[[Place], bool]") -> bool:
     """Take a job out of sight that nobody else takes away."""
     if not _is_job(jar, place) or not is_meant(place):
         return False
@@ -216,7 +220,7 @@ def _from_limbo(jar: Jar, event: str, name: str, state: str, category: str | Non
 
 
 def _into_queue(jar: Jar, event: str, place: Place, state: str, mine: str, *, name: str | None = None,
-                category: str | None | bool = False, before: Callable[[str], None] = _nothing,
+                category: str | None | bool = False, before: "Callable[[str], None]" = _nothing,
                 is_kept: bool = False) -> Place | None:
     states.require(event, place.state, state)
     category = place.category if category is False else category
@@ -229,7 +233,7 @@ def _into_queue(jar: Jar, event: str, place: Place, state: str, mine: str, *, na
     return _under_reservation(jar, place, Place(state, category, held), mine, leave, is_kept)
 
 
-def _into_failed(jar: Jar, event: str, place: Place, mine: str, before: Callable[[str], None]) -> Place | None:
+def _into_failed(jar: Jar, event: str, place: Place, mine: str, before: "Callable[[str], None]") -> Place | None:
     states.require(event, place.state, states.FAILED)
     # completed/ arbitrates for failed/ too, so that a name is never in both for two different jobs.
     name = jobname.unedited(place.name) if place.state == states.HELD else None
@@ -241,7 +245,7 @@ def _into_failed(jar: Jar, event: str, place: Place, mine: str, before: Callable
     return _under_reservation(jar, place, Place(states.FAILED, None, held), mine, leave)
 
 
-def _tell(before: Callable[[str], None], name: str, leave: Callable[[], None]) -> None:
+def _tell(before: "Callable[[str], None]", name: str, leave: "Callable[[], None]") -> None:
     try:
         before(name)
     except OSError:
@@ -249,7 +253,7 @@ def _tell(before: Callable[[str], None], name: str, leave: Callable[[], None]) -
         raise
 
 
-def _under_reservation(jar: Jar, place: Place, target: Place, mine: str, leave: Callable[[], None],
+def _under_reservation(jar: Jar, place: Place, target: Place, mine: str, leave: "Callable[[], None]",
                        is_kept: bool = False) -> Place | None:
     move = _moved_from_editor if place.state == states.HELD and jobname.unedited(place.name) else _moved
     moved = reservation.use(leave, lambda: move(jar, place, target, mine))

@@ -76,7 +76,7 @@ def prepare() -> None:
     except OSError as error:
         # It was closed, and whatever started us has opened a file to read that got its number.
         if error.errno == errno.EBADF:
-            discard(STDERR)
+            _discard(STDERR)
     codecs.register_error(ERRORS, _spelled)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors=ERRORS)
@@ -90,16 +90,7 @@ def _spelled(error: UnicodeEncodeError) -> tuple[bytes, int]:
                     for c in lacking), error.end
 
 
-def flush_messages() -> None:
-    """Print what is left of stderr, if it can be."""
-    try:
-        sys.stderr.flush()
-    except OSError:
-        # The interpreter would fail to do it when it ends, and make the exit status its own.
-        discard(sys.stderr.fileno())
-
-
-def discard(handle: int) -> None:
+def _discard(handle: int) -> None:
     """Let what is written to this descriptor go nowhere."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, handle)

@@ -7,11 +7,15 @@ whoever repeats the step. docs/PROTOCOL.md section 6, "Final names" and "Names i
 import os
 import stat
 import time
-from collections.abc import Callable
 
 from jobjar import fslook, fsops, jobname, layout
 from jobjar.errors import REFUSALS, Fenced, UsageError
 from jobjar.layout import Jar, Place
+
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PREFIX = "reserved:"
 
@@ -55,7 +59,7 @@ def leave_queue(directory: str, name: str, mine: str, jar: Jar) -> None:
     withdraw(jar, os.path.join(directory, layout.dot_name(name)), mine)
 
 
-def hold_final(jar: Jar, name: str, mine: str, bad: bool, output: bool, detour: Callable[[str], None]) -> str:
+def hold_final(jar: Jar, name: str, mine: str, bad: bool, output: bool, detour: "Callable[[str], None]") -> str:
     """Reserve a final name in completed/ that is free in failed/ and logs/ too. Returns the name held.
 
     `bad`: the job ended badly and will be linked in failed/. `output`: there is something to move to logs/.
@@ -90,7 +94,7 @@ def leave_final(jar: Jar, name: str, mine: str) -> None:
     withdraw(jar, os.path.join(jar.completed, name), mine)
 
 
-def take(jar: Jar, name: str, mine: str, act: Callable[[], object], is_kept: bool = False) -> object:
+def take(jar: Jar, name: str, mine: str, act: "Callable[[], object]", is_kept: bool = False) -> object:
     """`act()`, which takes the job NAME out of completed/ or failed/ if it is there; None when somebody else does so.
 
     `is_kept`: after a success the reservation stays, until `leave_taken`.
@@ -130,7 +134,7 @@ def siblings(place: Place) -> list[str]:
         raise Fenced(f"{place.holder} is gone: this worker has been declared dead") from None
 
 
-def use(leave: Callable[[], None], act: Callable[[], object]) -> object:
+def use(leave: "Callable[[], None]", act: "Callable[[], object]") -> object:
     """`act()`, which moves something under a reservation; when it is refused, `leave()` withdraws that."""
     # RACE: when Fenced comes out, whoever has taken the job over goes on under the same text: it is theirs to withdraw.
     try:

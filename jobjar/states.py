@@ -6,8 +6,6 @@ decides legality lives here, as data; it knows no paths, no clock and no process
 a test compares the two, and `moves` has one function per row.
 """
 
-from collections import namedtuple
-
 from jobjar.errors import UsageError
 
 LIMBO = "limbo"
@@ -24,7 +22,14 @@ QUEUES = (UNCLAIMED, HELD, WAITING)
 # Those of a job that has not ended.
 UNFINISHED = (*QUEUES, CLAIMS)
 
-Event = namedtuple("Event", "name sources targets actor when")
+
+class Event:
+    """A row of the table: an event takes a job from one of its sources to one of its targets."""
+
+    def __init__(self, name: str, sources: tuple[str, ...], targets: tuple[str, ...], actor: str, when: str) -> None:
+        self.name, self.sources, self.targets = name, sources, targets
+        self.actor, self.when = actor, when
+
 
 _OWNER = "owner or operator"
 _WORKER = "that worker"

@@ -3,9 +3,12 @@
 Pure. What comes out holds no control character but the newlines between a table's lines, and nothing is cut off.
 """
 
-from collections.abc import Iterable
-
 from jobjar import quantities
+
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def escape(name: str) -> str:
@@ -71,7 +74,7 @@ def columns(rows: list[tuple]) -> str:
     return _lines(zip(*rows))
 
 
-def _lines(found: Iterable[tuple]) -> str:
+def _lines(found: "Iterable[tuple]") -> str:
     """The lines of a table that is given column by column."""
     patterns, cells = [], []
     for column in found:
@@ -86,7 +89,7 @@ def _lines(found: Iterable[tuple]) -> str:
     return "".join([(pattern % row).rstrip() + "\n" for row in zip(*cells)])
 
 
-def advice(word: str, known: Iterable[str], otherwise: str, mark: str = "") -> str:
+def advice(word: str, known: "Iterable[str]", otherwise: str, mark: str = "") -> str:
     """What to tell whoever has mistyped one of the `known` words: the nearest, behind `mark`, or else `otherwise`."""
     # Costs 5 ms to import, and only those who mistype pay.
     import difflib

@@ -116,7 +116,8 @@ def test_an_old_empty_file_runs_and_does_nothing(jar):
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9", b"two\nlines", b"-rf", b"with blank", b"\xff\xfe.7", b"'\"$(x)`", b"~",
-                                  b"x~2", b"reserved:x", b"a" * 255, b"STOP", b"\xe2\x80\xaeabc"])
+                                  b"x~2", b"reserved:x", b"a" * 255, b"STOP", b"\xe2\x80\xaeabc",
+                                  b"20261399-101010-me-123456789.0", b"\xc2\xb20261121-101010-me-123456789.0"])
 def test_any_name_is_a_name(jar, name):
     """The log too, and the link in failed/, whatever the name is."""
     name = os.fsdecode(name)

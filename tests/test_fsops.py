@@ -8,7 +8,7 @@ import pytest
 from support import faults, jars
 from support.faults import LOST, RAISE, TORN, Fault
 
-from jobjar import fslook, fsops
+from jobjar import fslook, fsops, node
 from jobjar.errors import Fenced, UsageError
 
 
@@ -197,7 +197,7 @@ def test_what_is_published_by_two_processes_of_one_number_has_two_drafts(tmp_pat
     monkeypatch.setattr(fsops, "create_own", lambda path, *more: (drafts.append(path), create(path, *more)))
     fsops.publish(str(tmp_path / "file"), b"one")
     # Of a container with this computer's name: its processes are numbered anew.
-    monkeypatch.setattr(fsops.node, "pid_namespace", lambda: 1)
+    monkeypatch.setattr(node, "pid_namespace", lambda: 1)
     fsops.publish(str(tmp_path / "file"), b"two")
     assert len(set(drafts)) == 2
 

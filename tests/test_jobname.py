@@ -1,5 +1,6 @@
 """What a file name says."""
 
+import calendar
 import os
 
 import pytest
@@ -55,6 +56,17 @@ def test_the_number_of_our_own_names_is_found(login):
     assert name == f"20261121-101500-{login}-000001234-try_7.5"
     assert jobname.number(name)[:14] == "20261121101500"
     assert len(jobname.number(name)) == 23
+
+
+@pytest.mark.parametrize("day", ["19700101", "19991231", "20000229", "20240229", "20240301", "20261121", "21000301"])
+def test_when_it_was_submitted_is_what_the_calendar_says(day):
+    fields = int(day[:4]), int(day[4:6]), int(day[6:]), 23, 59, 58
+    assert jobname.submitted(f"{day}-235958-me-250000123.0") == calendar.timegm(fields) + 0.25
+
+
+@pytest.mark.parametrize("name", ["20261399-101010-me-123456789.0", "20260001-101010-me-123456789", "a.0"])
+def test_a_name_that_says_no_day_does_not_say_when_it_was_submitted(name):
+    assert jobname.submitted(name) is None
 
 
 def test_a_name_of_our_own_that_was_taken_keeps_its_number():
