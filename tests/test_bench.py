@@ -93,6 +93,27 @@ def test_without_a_compiler_a_sentence_says_what_is_missing(tmp_path):
     assert said.splitlines()[-1].startswith("ends: install a C compiler (cc)")
 
 
+def test_peers_that_are_installed_have_rows_and_the_others_are_named(tmp_path):
+    programs, place = tmp_path / "bin", tmp_path / "place"
+    place.mkdir()
+    programs.mkdir()
+    for name in ("sh", "seq", "mkdir", "xargs"):
+        (programs / name).symlink_to(shutil.which(name))
+    # It does its jobs when it is waited for.
+    (programs / "nq").write_text('#!/bin/sh\nmkdir -p "$NQDIR"\nif [ "$1" = -w ]; then . "$NQDIR/jobs"; exit; fi\n'
+                                 'shift; { printf "\'%s\' " "$@"; echo; } >> "$NQDIR/jobs"\n')
+    (programs / "nq").chmod(0o755)
+    document = json.loads(measure(place, "--json", "peers", env=processes.environment(PATH=str(programs))))
+    assert [(row["yardstick"], row["what"], row["goal"]) for row in document["rows"]] == [
+        ("nq", "20 scripts, submitted and completed", ">= 1"),
+        ("nq", "20 files of /bin/true, submitted and completed", ">= 1"),
+        ("nq", "20 names of /bin/true, completed", ">= 1"),
+        ("xargs", "20 scripts, submitted and completed", None),
+        ("xargs", "20 files of /bin/true, submitted and completed", None)]
+    assert document["missing"] == ["peers: not compared with parallel (parallel), tsp (task-spooler), HyperQueue (pip's"
+                                   " hyperqueue for the python3 on PATH), make (make), which would have to be installed"]
+
+
 def test_a_section_that_is_not_there_is_refused_with_those_that_are(tmp_path):
     status, _, err = processes.finish(start(tmp_path, "speed"))
     assert status == 2 and "there is no section 'speed': the sections are drain, ends" in err

@@ -48,17 +48,22 @@ def drained(ground: Ground, kind: str, jobs: int) -> float:
         return jobs / (until_done(jar, pids, jobs) - began)
 
 
-def end_to_end(ground: Ground, jobs: int) -> float:
-    """Jobs that are submitted and worked off in a second."""
-    with ground.jar() as jar, ground.workers(jar, WORKERS) as pids:
-        began = time.time()
-        submit(jar, jobs)
-        return jobs / (until_done(jar, pids, jobs) - began)
-
-
 def submit(_jar: Jar, jobs: int) -> None:
     """Submit so many scripts with the library, in one call."""
     jobjar.submit_jobs([yardsticks.COMMAND] * jobs)
+
+
+def submit_files(_jar: Jar, jobs: int) -> None:
+    """Submit so many copies of /bin/true, in one call."""
+    jobjar.submit_jobs([{"file": "/bin/true"}] * jobs)
+
+
+def end_to_end(ground: Ground, jobs: int, fill: Callable[[Jar, int], None] = submit) -> float:
+    """Jobs that are submitted and worked off in a second."""
+    with ground.jar() as jar, ground.workers(jar, WORKERS) as pids:
+        began = time.time()
+        fill(jar, jobs)
+        return jobs / (until_done(jar, pids, jobs) - began)
 
 
 def link(jar: Jar, jobs: int) -> None:

@@ -43,14 +43,10 @@ def bulk(ground: Ground) -> Iterator[Row]:
 def array(ground: Ground) -> Iterator[Row]:
     """`--array`, `--each-line` of as many lines, and the files that the array has become."""
     tasks = ground.size(100_000, 1000)
-    lines = os.path.join(ground.top, "lines")
-    with open(lines, "w", encoding="utf-8") as file:
-        file.writelines(f"/some/where/a.file.{number}\n" for number in range(tasks))
-    ours, base, each = in_turn(
-        ground.rounds,
-        lambda: _rate(ground, tasks, lambda: jobjar.submit_job(yardsticks.COMMAND, array=f"1-{tasks}")),
-        lambda: yardsticks.bare_links(ground, tasks),
-        lambda: _rate(ground, tasks, lambda: jobjar.submit_job("exec /bin/true {}", each_line=lines)))
+    path = lines(ground, tasks)
+    ours, base, each = in_turn(ground.rounds, lambda: array_rate(ground, tasks),
+                               lambda: yardsticks.bare_links(ground, tasks),
+                               lambda: each_line_rate(ground, tasks, path))
     yield Row("submit", f"an array of {tasks:,}", "tasks/s", ours, "bare Python: link", base, Goal(">=", 0.7))
     yield Row("submit", f"{tasks:,} lines, each a task", "s", [tasks / rate for rate in each], "the array",
               [tasks / rate for rate in ours], Goal("<=", 1.5))
@@ -60,6 +56,24 @@ def array(ground: Ground) -> Iterator[Row]:
             files = len({entry.inode() for entry in listing})
     # A file has 65,000 names at most on ext4.
     yield Row("submit", f"files for {tasks:,} tasks", "files", [files], goal=Goal("<=", -(-tasks // 50_000)))
+
+
+def lines(ground: Ground, count: int) -> str:
+    """A file of so many lines."""
+    path = os.path.join(ground.top, "lines")
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"/some/where/a.file.{number}\n" for number in range(count))
+    return path
+
+
+def array_rate(ground: Ground, tasks: int) -> float:
+    """Tasks of an array that are submitted in a second."""
+    return _rate(ground, tasks, lambda: jobjar.submit_job(yardsticks.COMMAND, array=f"1-{tasks}"))
+
+
+def each_line_rate(ground: Ground, tasks: int, path: str) -> float:
+    """The same for an array that has a task for each line of a file."""
+    return _rate(ground, tasks, lambda: jobjar.submit_job("exec /bin/true {}", each_line=path))
 
 
 def submit(ground: Ground) -> Iterator[Row]:
