@@ -111,7 +111,8 @@ def test_peers_that_are_installed_have_rows_and_the_others_are_named(tmp_path):
         ("xargs", "20 scripts, submitted and completed", None),
         ("xargs", "20 files of /bin/true, submitted and completed", None)]
     assert document["missing"] == ["peers: not compared with parallel (parallel), tsp (task-spooler), HyperQueue (pip's"
-                                   " hyperqueue for the python3 on PATH), make (make), which would have to be installed"]
+                                   " hyperqueue for the python3 on PATH), make (make), which would have to be"
+                                   " installed"]
 
 
 def test_a_section_that_is_not_there_is_refused_with_those_that_are(tmp_path):
