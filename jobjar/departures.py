@@ -7,7 +7,7 @@ recorded is never taken up again by the worker that ran it.
 import os
 from collections.abc import Callable
 
-from jobjar import again, directives, fslook, fsops, harvest, jobname, moves, node, notes, reservation, runner
+from jobjar import again, directives, fslook, fsops, harvest, jobname, moves, node, notes, reservation, resync, runner
 from jobjar.claiming import REFUSE, Vetted
 from jobjar.directives import BY_KEY, OWN, Request
 from jobjar.errors import TROUBLE, Fenced, UsageError
@@ -42,6 +42,8 @@ class Departures:
         self.owner = node.owner(me)
         self._claims = jar.claims(self.owner)
         self._users: dict[int, str] = {}
+        # NFS: there a job's way into completed/ is one of several steps that can each be told from another's.
+        self._is_local = not resync.is_on_remote(jar.completed)
 
     def end(self, attempt: Attempt, place: Place, outcome: Outcome,
             in_haste: Callable[[], bool] = lambda: False) -> None:
@@ -103,7 +105,8 @@ class Departures:
         self.insist(lambda: self.journal.end(attempt.id, place.category, place.name, **record))
         self.insist(lambda: moves.complete(
             self.jar, place, self._mine(attempt), bad=attempt.has_failed, output=self.runner.output,
-            first=attempt.target, detour=lambda name: self._detour(attempt, name), **self._last(attempt, place)))
+            first=attempt.target, detour=lambda name: self._detour(attempt, name), **self._last(attempt, place),
+            at_once=self._is_local and attempt.target is None and not attempt.has_notes))
 
     def _again(self, attempt: Attempt, place: Place, record: dict[str, object]) -> again.Again | None:
         asked, key = attempt.vetted.request, (self.jar, place.name, place.category)

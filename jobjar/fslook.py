@@ -106,6 +106,17 @@ def known(path: str) -> os.stat_result | None:
         return None
 
 
+def is_free(path: str) -> bool:
+    """Whether nothing is at `path`, as far as this node knows; False when that cannot be said."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def is_directory(path: str) -> bool:
     """Whether `path` is a directory or a link to one; unlike os.path.isdir it does not take an error for a no."""
     try:

@@ -1,6 +1,6 @@
 """The only module that renames, links, syncs and unlinks; what network file systems do to that lives here.
 
-`fstree` beside it belongs to it: what is done to a whole tree.
+`fstree` and `fsnew` beside it belong to it: what is done to a whole tree, and one kind of rename.
 
 Every function takes absolute paths. Nothing here knows what a path means. The three names below are the seam at
 which tests inject faults into what raises no audit event.

@@ -107,16 +107,21 @@ def refuse(jar: Jar, place: Place, mine: str, before: "Callable[[str], None]" = 
 
 
 def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None = None, first: str | None = None,
-             detour: "Callable[[str], None]" = _nothing, last: "Callable[[], None]" = _nothing) -> Place | None:
+             detour: "Callable[[str], None]" = _nothing, last: "Callable[[], None]" = _nothing,
+             at_once: bool = False) -> Place | None:
     """claims/ → completed/, however the job ended; steps 3 to 7 of "Complete" in docs/PROTOCOL.md.
 
     The end line must be in the journal already. `bad`: link it in failed/. `output`: what it printed, moved to logs/.
     `first`: the target that the journal names for this attempt, when there is one. `detour(name)` writes such a
-    target line. `last()` is called just before the commit. None: the job's file is gone, it removed itself; what it
-    printed is in logs/ all the same.
+    target line. `last()` is called just before the commit. `at_once`: there is no `first` and no `last`, and no other
+    computer writes to the jar. None: the job's file is gone, it removed itself; what it printed is in logs/ all the same.
     """
     states.require("complete", place.state, states.COMPLETED)
     printed = output is not None and _is_something(output)
+    if at_once and not bad and not printed and reservation.is_needless(jar, place.name):
+        from jobjar import fsnew
+        if fsnew.move_new(jar.path(place), f"{jar.completed}/{place.name}"):
+            return Place(states.COMPLETED, None, place.name)
     final = reservation.hold_final(jar, first or place.name, mine, bad, printed, detour)
     if printed:
         fsops.move(output, jar.log(final))

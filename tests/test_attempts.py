@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from jobjar import attempts, changing, departures, directives, editing, fsops, journal, layout, moves, node, notes
-from jobjar import process, reservation, runner, worker
+from jobjar import attempts, changing, departures, directives, editing, fsnew, fsops, journal, layout, moves, node
+from jobjar import notes, process, reservation, resync, runner, worker
 from jobjar.errors import Fenced
 from jobjar.layout import Place
 from support import jars, processes, workers
@@ -142,6 +142,20 @@ def test_two_jobs_of_one_name_in_two_categories_that_end_at_once_both_survive(ja
         assert {jars.read(jar.log(f"x{number}")), jars.read(jar.log(f"x{number}~2"))} == {"A\n", "B\n"}
         for name in (f"x{number}", f"x{number}~2"):
             assert jars.read(os.path.join(jar.completed, name)).split()[-1] == jars.read(jar.log(name)).strip()
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_a_silent_job_of_a_name_of_ours_goes_to_completed_in_one_step_where_no_other_computer_may_write(jar, is_remote):
+    def note_the_steps():
+        was = fsnew.rename_new
+        resync.is_on_remote = lambda directory: is_remote
+        fsnew.rename_new = lambda source, target: jars.write(f"{jar.home}/step", os.fsdecode(target)) and was(
+            source, target)
+    place = workers.submit(jar, "true")
+    worker = workers.drain(jar, before=note_the_steps)
+    assert os.listdir(jar.completed) == [place.name] and [line["state"] for line in worker.ends()] == ["COMPLETED"]
+    assert os.path.exists(f"{jar.home}/step") != is_remote
+    assert is_remote or jars.read(f"{jar.home}/step") == f"{jar.completed}/{place.name}"
 
 
 def test_two_workers_share_a_queue_without_running_anything_twice(jar):

@@ -15,7 +15,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from jobjar import fsops
+from jobjar import fsnew, fsops
 
 # `at` counts from 1. `more`: operations until a LATE rename lands; what to do MEANWHILE; the errno to RAISE, and that
 # of a READ, for which not the operations are counted but what only looks: listings, questions, openings to read.
@@ -36,7 +36,7 @@ OPERATIONS = {
     "os.rename": os.rename, "os.link": os.link, "os.symlink": os.symlink, "os.mkdir": os.mkdir, "os.rmdir": os.rmdir,
     "os.remove": os.remove, "os.chmod": os.chmod, "os.utime": os.utime, "os.truncate": os.truncate,
 }
-REPLIES = {"os.rename": errno.ENOENT, "os.symlink": errno.EEXIST, "os.mkdir": errno.EEXIST, "os.link": errno.EEXIST,
+REPLIES = {"os.rename": errno.ENOENT, "renameat2": errno.ENOENT, "os.symlink": errno.EEXIST, "os.mkdir": errno.EEXIST, "os.link": errno.EEXIST,
            "os.rmdir": errno.ENOENT, "os.remove": errno.ENOENT}
 LOOKS = ("open", "os.listdir", "os.scandir")
 # These raise no event, so they are replaced while reads are struck.
@@ -202,13 +202,14 @@ class _Injector:
         # inode → [a descriptor of ours, how much of it is on the disk]
         self.written: dict[tuple[int, int], list[int]] = {}
         self.seam = fsops._write, fsops._fsync, fsops._close, fsops.sync_file_system
+        self.rename_new = fsnew.rename_new
         self.questions = {name: getattr(os, name) for name in QUESTIONS} if self.fault.kind == READ else {}
 
     def begin(self) -> None:
         global _current, _is_hooked
         self.pid = os.getpid()
         fsops._write, fsops._fsync, fsops._close = self._seam_write, self._seam_fsync, self._seam_close
-        fsops.sync_file_system = self._sync_all
+        fsops.sync_file_system, fsnew.rename_new = self._sync_all, self._seam_rename_new
         for name, ask in self.questions.items():
             setattr(os, name, self._questioned(name, ask))
         if not _is_hooked:
@@ -220,6 +221,7 @@ class _Injector:
         global _current
         _current = None
         fsops._write, fsops._fsync, fsops._close, fsops.sync_file_system = self.seam
+        fsnew.rename_new = self.rename_new
         for name, ask in self.questions.items():
             setattr(os, name, ask)
         for handle, _ in self.written.values():
@@ -295,6 +297,19 @@ class _Injector:
             if (found.st_dev, found.st_ino) in self.written:
                 self.written[found.st_dev, found.st_ino][1] = found.st_size
         self._seam("fsync", handle, do)
+
+    def _seam_rename_new(self, source: bytes, target: bytes) -> int:
+        paths = os.fsdecode(source), os.fsdecode(target)
+        if self.busy or os.getpid() != self.pid or not self._is_watched(paths[1]):
+            return self.rename_new(source, target)
+        self.busy = True
+        try:
+            self._step("renameat2", " → ".join(paths), lambda: self.rename_new(source, target), paths)
+            return self.rename_new(source, target)
+        except OSError:
+            return -1
+        finally:
+            self.busy = False
 
     def _sync_all(self, path: str) -> None:
         # No point of its own; but what was written before it survives a power cut.

@@ -1,7 +1,7 @@
-"""A worker's whole life, as a scenario to be struck: eight jobs, the worker that runs them, and what must hold.
+"""A worker's whole life, as a scenario to be struck: nine jobs, the worker that runs them, and what must hold.
 
-One name in two categories, failing and succeeding, silent and printing jobs, one whose name is taken in completed/,
-one that removes itself, one that cannot be run, one that has been tried before, and a second one of a name that the
+One name in two categories, failing and succeeding, silent and printing jobs, one of a name such as submit_job makes,
+one whose name is taken in completed/, one that removes itself, one that cannot be run, one that has been tried before, and a second one of a name that the
 same worker has ended already. Each job writes down that it begins and that it ends, so that two runs at once, and
 jobs that were completed without having been run, are seen.
 """
@@ -32,6 +32,7 @@ JOBS = {
     "broken": ("e.-1", None, ":"),
     "again": ("f.0", None, "echo"),
     "second": ("a.0", None, "echo; exit=5"),
+    "plain": ("20261121-101500-me-000001000.0", None, ":"),
 }
 BAD = ["other", "quiet", "second"]
 PRINTING = ["first", "other", "taken", "again", "second"]

@@ -104,6 +104,7 @@ class Recorder:
         if verb == "os.chmod":
             self.steps.append(Step("mode", self._find(paths[0]), arguments[1]))
         act = {"open": self._open, "os.mkdir": self._mkdir, "os.symlink": self._symlink, "os.rename": self._rename,
+               "renameat2": self._rename_new,
                "os.remove": self._remove, "os.rmdir": self._remove, "fsync": self._sync}.get(verb)
         if act:
             act(*paths)
@@ -150,6 +151,10 @@ class Recorder:
             inode = self._fresh()
             self.texts[inode] = text
             self._change((directory, name, inode))
+
+    def _rename_new(self, source: str, target: str) -> None:
+        if self._find(target) is None:
+            self._rename(source, target)
 
     def _rename(self, source: str, target: str) -> None:
         (old, name), (new, other) = self._locate(source), self._locate(target)

@@ -11,10 +11,11 @@ import threading
 import traceback
 from collections.abc import Callable
 
+from jobjar import fsnew
 from support.faults import Death
 
 # What changes a jar, and what looks at it.
-CHANGES = {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir"}
+CHANGES = {"os.rename", "renameat2", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir"}
 OPERATIONS = CHANGES | {"open", "os.listdir", "os.scandir"}
 # Most actors take fewer steps.
 LONG = 60
@@ -78,13 +79,18 @@ class Steps:
         if not _is_hooked:
             sys.addaudithook(_hook)
             _is_hooked = True
-        _current = self
+        _current, rename_new = self, fsnew.rename_new
+
+        def stopped(source: bytes, target: bytes) -> int:
+            self.reached("renameat2", (os.fsdecode(source), os.fsdecode(target)))
+            return rename_new(source, target)
+        fsnew.rename_new = stopped
         try:
             for actor in self.actors:
                 actor.start()
             self._go_on()
         finally:
-            _current = None
+            _current, fsnew.rename_new = None, rename_new
 
     def _go_on(self) -> None:
         actor = None
