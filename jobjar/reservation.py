@@ -80,9 +80,10 @@ def hold_final(jar: Jar, name: str, mine: str, bad: bool, output: bool, detour: 
 
 
 def is_needless(jar: Jar, name: str) -> bool:
-    """Whether a silent job that ended well may go to completed/NAME in one exclusive step, without a hold on the name."""
+    """Whether a silent job that ended well may go to completed/NAME in one exclusive step, without holding the name."""
     # RACE: a namesake could take the name and leave it between look and step; of names of our own only a copy is one.
-    return bool(jobname.number(name)) and fslook.is_free(f"{jar.logs}/{name}") and fslook.is_free(f"{jar.failed}/{name}")
+    is_ours = bool(jobname.number(name))
+    return is_ours and fslook.is_free(f"{jar.logs}/{name}") and fslook.is_free(f"{jar.failed}/{name}")
 
 
 def _next_free(name: str, *directories: str, mine: str | None = None) -> str:
