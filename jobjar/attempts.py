@@ -50,7 +50,8 @@ class Attempts:
         """
         vetted = vet(self.jar.path(place), self._trusted, server_now, self._several)
         if vetted.verdict == LEAVE:
-            return LEFT
+            # To find that it is gone has cost the server as much as to lose it.
+            return LOST if self._is_remote and vetted.found is None else LEFT
         if vetted.request and self._is_early(place, vetted.request, server_now):
             return EARLY
         careful = self._begin(place, vetted.request)

@@ -1,29 +1,23 @@
-"""Which job a worker tries next: one listing serves many claims.
-
-A listing is a hint: it is renewed by the clock, at once when inotify says so, and never so often that listings cost
-more than a twentieth of the worker's time. A rename decides whose the job is.
-"""
+"""Which job a worker tries next, and what a look at its file says of it. A rename decides whose the job is."""
 
 import os
 import stat
-import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable
 
-from jobjar import accounting, directives, fslook, fsops, jobname, settling, states
+from jobjar import accounting, directives, fslook, fsops, settling, states
 from jobjar.errors import Fenced, UsageError
 from jobjar.glance import Glance
 from jobjar.layout import Jar, Place
+from jobjar.shelf import Shelf
 
-RENEW_AFTER = 1.0
-LOOK_AGAIN_AFTER = 0.5
 PASS_OVER = 60.0
-COST_FACTOR = 20
 # An empty file this young may be one that somebody is still copying.
 EMPTY_AGE = 2.0
 
 CLAIM, REFUSE, LEAVE = "claim", "refuse", "leave"
-# What a look at a file has shown: one of these, what it asks for, why to refuse it, its command as noted, its status.
+# What a look at a file has shown: one of these, what it asks for, why to refuse it, its command as noted, its status
+# (None: there is none that can be opened).
 Vetted = namedtuple("Vetted", "verdict request why commanded found", defaults=({}, "", {}, None))
 
 
@@ -77,121 +71,6 @@ class Claims:
         return min((due for due in dues if due is not None), default=None)
 
 
-class Shelf:
-    """The candidates of one category, best first."""
-
-    def __init__(self, jar: Jar, category: str | None) -> None:
-        self.category = category
-        self.directory = jar.directory(states.UNCLAIMED, category)
-        self.glance = Glance(self.directory)
-        # Where something appears first: the directory, or the nearest that exists above it.
-        self.watched = self.directory
-        self.is_hinted = False
-        self.candidates: list[str] = []
-        self._left: set[str] = set()
-        self._passed_over: dict[str, float] = {}
-        self._numbers: dict[str, str] = {}
-        self._listed_at = self._looked_at = float("-inf")
-        self._cost = 0.0
-
-    def is_due(self) -> bool:
-        """Whether to list anew: a hint or an empty list are reasons, and so is time."""
-        now = time.monotonic()
-        if now - self._listed_at < COST_FACTOR * self._cost:
-            return False
-        if self.is_hinted:
-            return True
-        if now - self._looked_at < self._interval():
-            return False
-        self._looked_at = now
-        return bool(self._left) or self.glance.needs_listing()
-
-    def due_in(self) -> float | None:
-        """Seconds until `is_due` will say yes, as far as that is known, else None."""
-        now = time.monotonic()
-        wishes = [0.0 if self.is_hinted else self.glance.due(), *(until - now for until in self._passed_over.values())]
-        wished = min((wish for wish in wishes if wish is not None), default=None)
-        if wished is None:
-            return None
-        # Never sooner than `is_due` would allow: a worker that is told to look at once, in vain, looks without end.
-        allowed = self._listed_at + COST_FACTOR * self._cost
-        if not self.is_hinted:
-            allowed = max(allowed, self._looked_at + self._interval())
-        return max(wished, allowed - now)
-
-    def _interval(self) -> float:
-        return RENEW_AFTER if self.candidates else LOOK_AGAIN_AFTER
-
-    def list(self, server_now: float) -> None:
-        """List the directory and sort what may be jobs."""
-        self.is_hinted = False
-        began = time.monotonic()
-        self.glance.about_to_list(server_now)
-        try:
-            names = [entry.name for entry in fslook.scan(self.directory) if fslook.is_file_entry(entry)]
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            names = []
-        except OSError:
-            self.glance.has_failed()
-            raise
-        self._numbers = {name: number for name, number in ((n, self._number(n)) for n in names) if number}
-        now = time.monotonic()
-        self._passed_over = {name: until for name, until in self._passed_over.items() if until > now}
-        names = [name for name in names if name not in self._passed_over]
-        # pop() takes the last.
-        self.candidates = _arranged(names, self._numbers)
-        self._left = set(self._passed_over)
-        self._listed_at = self._looked_at = time.monotonic()
-        self._cost = self._listed_at - began
-
-    def leave(self, name: str) -> None:
-        """Remember a candidate that was not had: it is looked at again, for chmod changes no directory."""
-        self._left.add(name)
-
-    def pass_over(self, name: str, seconds: float) -> None:
-        """Leave a candidate to itself for so long: what cannot be started now must not keep others from starting."""
-        self._passed_over[name] = time.monotonic() + seconds
-        self._left.add(name)
-
-    def _number(self, name: str) -> str | None:
-        """The age of a name that is not of our making, from its file; asked once as long as it is listed."""
-        if jobname.number(name):
-            return None
-        known = self._numbers.get(name)
-        return known or _number_of_file(os.path.join(self.directory, name))
-
-
-def in_turn(directory: str, names: Iterable[str]) -> list[str]:
-    """The names of jobs in a category's directory in the order in which workers try them."""
-    names = list(names)
-    numbers = {name: _number_of_file(os.path.join(directory, name)) for name in names if not jobname.number(name)}
-    return _arranged(names, numbers)[::-1]
-
-
-def _arranged(names: list[str], numbers: dict[str, str]) -> list[str]:
-    """The names, those with the highest priority last, and of these the oldest last.
-
-    `numbers`: the ages of those that are not of our making.
-    """
-    def age(name: str) -> tuple[str, int, str]:
-        number = numbers.get(name) or jobname.number(name)
-        return number, jobname.array_index(jobname.split(name)[0]), name
-    return sorted(sorted(names, key=age, reverse=True), key=_priority)
-
-
-def _priority(name: str) -> int:
-    return jobname.split(name)[1]
-
-
-def _number_of_file(path: str) -> str:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return "0"
-    seconds, rest = divmod(found.st_mtime_ns, 10**9)
-    return time.strftime("%Y%m%d%H%M%S", time.gmtime(seconds)) + f"{rest:09d}"
-
-
 class Queue:
     """All categories of one worker, in its order."""
 
@@ -216,7 +95,7 @@ class Queue:
 
     def has_candidates(self) -> bool:
         """Whether there is anything left to try without a new listing."""
-        return any(shelf.candidates for shelf in self.shelves)
+        return any(shelf.has_candidates() for shelf in self.shelves)
 
     def pass_over(self, place: Place, seconds: float) -> None:
         """See `Shelf.pass_over`."""
@@ -227,8 +106,8 @@ class Queue:
     def take(self) -> tuple[Shelf, Place] | None:
         """The best candidate, taken off its shelf; None when there is none. It may be gone already."""
         for shelf in self.shelves:
-            if shelf.candidates:
-                return shelf, Place(states.UNCLAIMED, shelf.category, shelf.candidates.pop())
+            if shelf.has_candidates():
+                return shelf, Place(states.UNCLAIMED, shelf.category, shelf.take())
         return None
 
 
@@ -239,9 +118,9 @@ def vet(path: str, trusted: frozenset[int], server_now: float, several: bool = F
     """
     found, head = look_into(path)
     if found is None or not stat.S_ISREG(found.st_mode) or not _is_executable(found):
-        return Vetted(LEAVE)
+        return Vetted(LEAVE, found=found)
     if found.st_size == 0 and server_now - found.st_mtime < EMPTY_AGE:
-        return Vetted(LEAVE)
+        return Vetted(LEAVE, found=found)
     if found.st_uid not in trusted or found.st_mode & (stat.S_ISUID | stat.S_ISGID):
         return Vetted(REFUSE, why="its owner is not trusted by this worker, or it is set-id")
     if found.st_nlink > 1 and not several:

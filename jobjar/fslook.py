@@ -14,7 +14,7 @@ from jobjar.errors import TROUBLE
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 FILE, LINK, DIRECTORY, OTHER = "file", "link", "directory", "other"
 NO_ADVICE = (errno.EINVAL, errno.ENOTSUP, errno.ESPIPE, errno.ENOSYS)
@@ -143,6 +143,12 @@ def scan(directory: str) -> list[os.DirEntry]:
     """What a listing shows, dot names too."""
     with os.scandir(directory) as found:
         return list(found)
+
+
+def stream(directory: str) -> Iterator[os.DirEntry]:
+    """As `scan`, one after the other: of a million names not all are in memory at a time."""
+    with os.scandir(directory) as found:
+        yield from found
 
 
 def scan_uncached(directory: str) -> list[os.DirEntry]:

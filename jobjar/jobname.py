@@ -10,6 +10,8 @@ NAME_MAX = 255
 ID_MAX = 64
 CATEGORY_MAX = 100
 _EDITED = "~edit"
+# Priority (negative), age, array index, name.
+Rank = tuple[int, str, int, str]
 
 
 def split(name: str) -> tuple[str, int]:
@@ -86,6 +88,12 @@ def number(name: str) -> str | None:
     """The 23 digits (date, time, N) of a name that we made, else None."""
     at = _digits_at(name)
     return name[:8] + name[9:15] + name[at:at + 9] if at else None
+
+
+def rank(name: str, number: str) -> Rank:
+    """Where a job stands in the order of claiming, the least first; `number`: its age, as `number` has it."""
+    base, priority = split(name)
+    return -priority, number, array_index(base), name
 
 
 def submitted(name: str) -> float | None:

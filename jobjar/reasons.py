@@ -8,7 +8,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from functools import cached_property
 
-from jobjar import claiming, fslook, jobname, layout, notes, staff, waits
+from jobjar import fslook, jobname, layout, notes, shelf, staff, waits
 from jobjar.census import Census
 from jobjar.layout import Jar, Place
 from jobjar.staff import Worker
@@ -52,7 +52,7 @@ class Facts:
         for job in self.seen.jobs:
             if job.state == UNCLAIMED:
                 found.setdefault(job.category, []).append(job.name)
-        return {category: claiming.in_turn(self.jar.directory(UNCLAIMED, category), names)
+        return {category: shelf.in_turn(self.jar.directory(UNCLAIMED, category), names)
                 for category, names in found.items()}
 
     @cached_property

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 
 from jobjar import fails, fslook, jobname, moves, notes, turns, waits
-from jobjar.claiming import COST_FACTOR, RENEW_AFTER
 from jobjar.directives import Request
 from jobjar.errors import Fenced, JobJarError
 from jobjar.glance import Glance
 from jobjar.layout import Jar, Place
+from jobjar.shelf import COST_FACTOR, RENEW_AFTER
 from jobjar.states import WAITING
 from jobjar.watch import Watch
 

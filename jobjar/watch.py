@@ -10,27 +10,53 @@ import os
 import select
 import signal
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
-_DELETE_SELF, _MOVE_SELF, _IGNORED, _ONLYDIR, _ONESHOT = 0x400, 0x800, 0x8000, 0x01000000, 0x80000000
+_DELETE_SELF, _MOVE_SELF, _OVERFLOW, _IGNORED = 0x400, 0x800, 0x4000, 0x8000
+_ONLYDIR, _ONESHOT = 0x01000000, 0x80000000
 _CLOEXEC, _NONBLOCK = 0o2000000, 0o4000
 _HEAD = struct.Struct("iIII")
 
 
-class Watch:
-    """Tells in which directories something has appeared. Without inotify it is silent."""
+class _Inotify:
+    """One instance; `handle` is None where the kernel or the user has none to spare."""
 
     def __init__(self) -> None:
         self.handle: int | None = None
-        self._directories: dict[int, str] = {}
-        self._filters: dict[str, frozenset[str]] = {}
         self._libc = ctypes.CDLL(None, use_errno=True)
         if hasattr(self._libc, "inotify_init1"):
             handle = self._libc.inotify_init1(_CLOEXEC | _NONBLOCK)
             # Each user has a limited number of instances; without one the clock has to do.
             self.handle = handle if handle >= 0 else None
+
+    def add(self, directory: str, mask: int) -> int:
+        """The number under which `directory` will report; -1, with ctypes.get_errno(), when it cannot."""
+        mask |= _DELETE_SELF | _MOVE_SELF | _ONLYDIR
+        return self._libc.inotify_add_watch(self.handle, os.fsencode(directory), ctypes.c_uint32(mask))
+
+    def events(self) -> Iterator[tuple[int, int, str]]:
+        """What has been reported since the last call: the number, what has happened, and to which name."""
+        while self.handle is not None:
+            try:
+                data = os.read(self.handle, 65536)
+            except BlockingIOError:
+                break
+            at = 0
+            while at < len(data):
+                wd, mask, _, length = _HEAD.unpack_from(data, at)
+                at += _HEAD.size + length
+                yield wd, mask, os.fsdecode(data[at - length:at].rstrip(b"\0"))
+
+
+class Watch(_Inotify):
+    """Tells in which directories something has appeared. Without inotify it is silent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._directories: dict[int, str] = {}
+        self._filters: dict[str, frozenset[str]] = {}
 
     def once(self, directory: str, written: bool = False) -> str:
         """Report the next thing that appears in `directory`; when it is not there, in the nearest above it that is.
@@ -62,8 +88,7 @@ class Watch:
     def _add(self, directory: str, mask: int) -> bool:
         if self.handle is None:
             return True
-        mask |= _DELETE_SELF | _MOVE_SELF | _ONLYDIR
-        wd = self._libc.inotify_add_watch(self.handle, os.fsencode(directory), ctypes.c_uint32(mask))
+        wd = self.add(directory, mask)
         if wd >= 0:
             self._directories[wd] = directory
         return wd >= 0 or ctypes.get_errno() not in (errno.ENOENT, errno.ENOTDIR)
@@ -71,29 +96,46 @@ class Watch:
     def read(self) -> set[str]:
         """The directories in which something has happened since the last call."""
         changed: set[str] = set()
-        while self.handle is not None:
-            try:
-                data = os.read(self.handle, 65536)
-            except BlockingIOError:
-                break
-            self._take(data, changed)
-        return changed
-
-    def _take(self, data: bytes, changed: set[str]) -> None:
-        at = 0
-        while at < len(data):
-            wd, mask, _, length = _HEAD.unpack_from(data, at)
-            at += _HEAD.size + length
-            name = os.fsdecode(data[at - length:at].rstrip(b"\0"))
+        for wd, mask, name in self.events():
             directory = self._directories.get(wd)
             if mask & _IGNORED:
                 self._directories.pop(wd, None)
             elif directory is not None and self._matters(directory, name):
                 changed.add(directory)
+        return changed
 
     def _matters(self, directory: str, name: str) -> bool:
         wanted = self._filters.get(directory)
         return wanted is None or not name or name in wanted or name.partition(".")[0] + "." in wanted
+
+
+class Arrivals(_Inotify):
+    """The names of what appears in one directory. Nothing waits for it, so that what comes wakes nobody who is busy."""
+
+    @classmethod
+    def of(cls, directory: str) -> "Arrivals | None":
+        """From now on; None where inotify has no room for it, or there is no such directory."""
+        found = cls()
+        if found.handle is None:
+            return None
+        if found.add(directory, _ATTRIB | _MOVED_TO | _CREATE) < 0:
+            found.close()
+            return None
+        return found
+
+    def names(self) -> set[str] | None:
+        """What has appeared since the last call; None when that may not be all."""
+        names, is_whole = set(), True
+        for _, mask, name in self.events():
+            # Too many for the kernel's queue, or the directory is another's by now.
+            is_whole &= not mask & (_OVERFLOW | _DELETE_SELF | _MOVE_SELF | _IGNORED)
+            names.add(name)
+        return names - {""} if is_whole else None
+
+    def close(self) -> None:
+        """Listen no more."""
+        os.close(self.handle)
+        self.handle = None
 
 
 class Alarm:

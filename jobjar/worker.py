@@ -8,10 +8,10 @@ import random
 import time
 
 from jobjar import claiming, fitness, node, registration, reservation, trust
-from jobjar.attempts import EARLY, WON, Attempts
+from jobjar.attempts import EARLY, LOST, WON, Attempts
 from jobjar.beat import INTERVAL, Beat
 from jobjar.blame import BUSY, FAULT, FULL
-from jobjar.claiming import Claims, Queue, Shelf
+from jobjar.claiming import Claims, Queue
 from jobjar.config import Settings
 from jobjar.control import Desk
 from jobjar.departures import Attempt
@@ -19,6 +19,7 @@ from jobjar.errors import DEFECTS, Fenced
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
 from jobjar.runner import ENDED, LONG_JOB, QUIT, Runner
+from jobjar.shelf import Shelf
 from jobjar.signs import Signs
 from jobjar.waiting import Waiting
 from jobjar.watch import Bell
@@ -168,17 +169,18 @@ class Worker:
         try:
             result = self.attempts.claim(place, self.beat.server_now())
         finally:
-            if result == EARLY:
+            if result == WON:
+                shelf.has_won()
+            elif result == EARLY:
                 shelf.pass_over(place.name, self.attempts.rest)
-            elif result != WON:
+            else:
                 # NFS: "gone" may be a cached answer; and what a full disk has prevented is still there to be had.
-                shelf.leave(place.name)
+                shelf.leave(result == LOST)
         return result == WON
 
     def _put_back(self, candidate: tuple | None) -> None:
         if candidate is not None:
-            shelf, place = candidate
-            shelf.candidates.append(place.name)
+            candidate[0].put_back(candidate[1].name)
 
     def _list(self, shelves: list[Shelf]) -> None:
         if shelves:

@@ -5,15 +5,15 @@ import time
 
 import pytest
 
-from jobjar import claiming, fsops, glance, jobname, states, submission
+from jobjar import claiming, fsops, glance, jobname, shelf, states, submission
 from support import jars, processes, workers
 
 
 def names_in_order(jar, *categories):
     """The order in which a queue offers what lies in it."""
     queue = claiming.Queue(jar, workers.NODE, categories)
-    for shelf in queue.due():
-        shelf.list(time.time())
+    for due in queue.due():
+        due.list(time.time())
     found = []
     while taken := queue.take():
         found.append((taken[1].category, taken[1].name))
@@ -124,38 +124,38 @@ def test_an_urgent_job_jumps_the_queue_by_the_clock_when_there_is_no_inotify(jar
 
 
 def listed_shelf(jar):
-    shelf = claiming.Shelf(jar, None)
-    shelf.list(time.time())
-    return shelf
+    one = shelf.Shelf(jar, None)
+    one.list(time.time())
+    return one
 
 
 def test_a_hint_makes_a_listing_due_at_once(jar, monkeypatch):
-    shelf = listed_shelf(jar)
-    monkeypatch.setattr(shelf, "_cost", 0.0)
-    assert not shelf.is_due()
-    shelf.is_hinted = True
-    assert shelf.is_due()
+    one = listed_shelf(jar)
+    monkeypatch.setattr(one, "_cost", 0.0)
+    assert not one.is_due()
+    one.is_hinted = True
+    assert one.is_due()
 
 
 def test_listings_cost_at_most_a_twentieth_of_the_time_even_when_hinted(jar, monkeypatch):
-    shelf = listed_shelf(jar)
-    shelf.is_hinted = True
-    monkeypatch.setattr(shelf, "_cost", 10.0)
-    assert not shelf.is_due()
-    assert 190 < shelf.due_in() <= 200
+    one = listed_shelf(jar)
+    one.is_hinted = True
+    monkeypatch.setattr(one, "_cost", 10.0)
+    assert not one.is_due()
+    assert 190 < one.due_in() <= 200
 
 
 def test_a_worker_that_is_told_when_to_look_again_is_never_told_too_early(jar, monkeypatch):
     """Otherwise it would look, find that it may not list yet, and look again, as fast as it can."""
-    shelf = listed_shelf(jar)
+    one = listed_shelf(jar)
     now = time.monotonic()
-    shelf.glance._again_at = now - 1
+    one.glance._again_at = now - 1
     for cost, looked_at in ((1.0, now), (0.0, now), (0.0, now - 0.4)):
-        shelf._cost, shelf._looked_at, shelf._listed_at = cost, looked_at, now - 5
-        due = shelf.due_in()
-        assert due > 0 and not shelf.is_due()
+        one._cost, one._looked_at, one._listed_at = cost, looked_at, now - 5
+        due = one.due_in()
+        assert due > 0 and not one.is_due()
         monkeypatch.setattr(time, "monotonic", lambda: now + due + 0.001 + (time.time() - time.time()))
-        assert shelf.is_due()
+        assert one.is_due()
         monkeypatch.undo()
 
 
@@ -181,9 +181,9 @@ def test_a_category_is_hinted_by_the_directory_that_is_watched_for_it(jar):
     queue = claiming.Queue(jar, workers.NODE, ("A",))
     queue.shelves[0].watched = jar.unclaimed
     queue.hint({jar.unclaimed})
-    assert [shelf.is_hinted for shelf in queue.shelves] == [True, False, True]
+    assert [one.is_hinted for one in queue.shelves] == [True, False, True]
     queue.hint({jar.directory(states.UNCLAIMED, "A")})
-    assert all(shelf.is_hinted for shelf in queue.shelves)
+    assert all(one.is_hinted for one in queue.shelves)
 
 
 # What is no job is left where it is.

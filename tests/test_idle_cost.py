@@ -9,7 +9,7 @@ import signal
 import pytest
 from support import jars, processes, workers
 
-from jobjar import claiming, glance, waiting
+from jobjar import glance, shelf, waiting
 
 # The queue's three (the node's category, A, no category), waiting/, the worker's own and the workers' for markers, and
 # claims/.
@@ -22,7 +22,7 @@ PR_SET_PTRACER, ANYBODY = 0x59616D61, -1
 def be_watched():
     """For `before`: the tracer may look on, and listings are soon old enough to be believed."""
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(ANYBODY), 0, 0, 0)
-    glance.RACY, glance.AGAIN_AFTER, claiming.LOOK_AGAIN_AFTER = 0.1, 0.2, 0.0
+    glance.RACY, glance.AGAIN_AFTER, shelf.LOOK_AGAIN_AFTER = 0.1, 0.2, 0.0
     # As with a pause that is longer than this.
     waiting.RENEW_AFTER = 0.0
 

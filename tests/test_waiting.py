@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from jobjar import claiming, moments, moves, notes, reservation, turns, waiting
+from jobjar import moments, moves, notes, reservation, shelf, turns, waiting
 from jobjar.layout import Place
 from support import jars, processes, workers
 
@@ -259,7 +259,7 @@ def test_one_worker_runs_a_whole_array_in_order(jar, rest):
     def before():
         if rest:
             waiting.Waiting._rest = lambda self: max(0.0, self._ended_at + rest - time.monotonic())
-            claiming.COST_FACTOR = 2000
+            shelf.COST_FACTOR = 2000
     worker = workers.drain(jar, before=before, JJ_PAUSE_TIME="60")
     assert [line["n"] for line in worker.ends()] == [f"{BASE}_{index}.0" for index in range(1, 21)]
 

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from jobjar import (beat, blame, census, claiming, fitness, fslook, fsops, glance, journal, layout, node, notes, orders,
-                    process, signs, worker)
+from jobjar import (beat, blame, census, fitness, fslook, fsops, glance, journal, layout, node, notes, orders,
+                    process, shelf, signs, worker)
 from support import jars, processes, workers
 
 
@@ -460,7 +460,7 @@ def test_a_worker_that_is_fenced_while_its_job_runs_leaves_it_to_the_other(jar):
 
 def be_quick():
     """For `before`: after a fault of the node nobody waits for long."""
-    fitness.REST, fitness.TRY_AGAIN, claiming.LOOK_AGAIN_AFTER = 0.01, 0.02, 0.01
+    fitness.REST, fitness.TRY_AGAIN, shelf.LOOK_AGAIN_AFTER = 0.01, 0.02, 0.01
 
 
 def test_a_fault_of_the_node_gives_the_job_back_uncounted_and_three_in_a_row_pause_the_worker(jar):

@@ -16,8 +16,8 @@ from types import SimpleNamespace
 from support import jars, melee, steps
 from support.melee import Act, Run
 
-from jobjar import (cancelling, changing, claiming, cleaning, control, jobname, journal, layout, node, notes, process,
-                    registration, reservation, runner, selection, states, waiting)
+from jobjar import (cancelling, changing, cleaning, control, jobname, journal, layout, node, notes, process,
+                    registration, reservation, runner, selection, shelf, states, waiting)
 from jobjar.attempts import WON, Attempts
 from jobjar.errors import Fenced, JobJarError
 from jobjar.layout import Place
@@ -174,7 +174,7 @@ class Scene:
                 names = [name for name in os.listdir(directory) if os.path.isfile(os.path.join(directory, name))]
             except FileNotFoundError:
                 continue
-            for name in claiming.in_turn(directory, names):
+            for name in shelf.in_turn(directory, names):
                 place = Place(states.UNCLAIMED, category, name)
                 if not name.startswith(".") and attempts.claim(place, time.time()) == WON:
                     return place

@@ -14,7 +14,7 @@ sys.path[:0] = [os.path.dirname(os.path.dirname(HERE)), HERE]
 
 import proof  # noqa: E402
 
-from jobjar import (claiming, cli, fslook, fsops, glance, layout, node, registration, resync, states,  # noqa: E402
+from jobjar import (cli, fslook, fsops, glance, layout, node, registration, resync, shelf, states,  # noqa: E402
                     submission)
 
 BATCH = 100
@@ -161,11 +161,11 @@ def add(directory, lanes, rounds, period, seed):
 def look(directory, lanes, rounds, deadline, rule):
     """Look at each lane as an idle worker does, but without its pauses: how long were second jobs not seen?"""
     # What spares the server would let few looks fall between two changes.
-    claiming.LOOK_AGAIN_AFTER = claiming.RENEW_AFTER = claiming.COST_FACTOR = 0.0
+    shelf.LOOK_AGAIN_AFTER = shelf.RENEW_AFTER = shelf.COST_FACTOR = 0.0
     if rule == "without":
         glance.RACY = float("-inf")
     jar, first, second, between = jar_in(directory), {}, {}, set()
-    shelves = [claiming.Shelf(jar, f"lane{lane}") for lane in range(int(lanes))]
+    shelves = [shelf.Shelf(jar, f"lane{lane}") for lane in range(int(lanes))]
     clock = Clock(os.path.join(directory, f"beat-{os.getpid()}"))
     print("looking", flush=True)
     end, wanted, all_seen = time.monotonic() + float(deadline), int(lanes) * int(rounds), 0.0
@@ -174,11 +174,11 @@ def look(directory, lanes, rounds, deadline, rule):
         some = [shelves[len(first) % len(shelves)]]
         if time.monotonic() - all_seen > ALL_LANES:
             some, all_seen = shelves, time.monotonic()
-        for shelf in some:
-            if shelf.is_due():
-                shelf.list(clock.now())
+        for one in some:
+            if one.is_due():
+                one.list(clock.now())
                 seen = time.monotonic()
-                for name in shelf.candidates:
+                while name := one.take() if one.has_candidates() else None:
                     word, _, pair = name.partition("-")
                     (first if word == "first" else second).setdefault(pair, seen)
                 between |= first.keys() - second.keys()
