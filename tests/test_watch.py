@@ -42,6 +42,18 @@ def test_it_can_be_armed_again_before_it_has_been_read(looking, tmp_path):
     assert looking.read() == {str(tmp_path)}
 
 
+def make_ready(how, here, queue):
+    """Let the file `x` become a job of `queue`, in which there is a file `there` already; its name there."""
+    if how == "moved in":
+        os.rename(here / "x", queue / "x")
+    elif how == "linked":
+        os.link(here / "x", queue / "x")
+    else:
+        os.chmod(queue / "there", 0o755)
+        return "there"
+    return "x"
+
+
 @pytest.mark.parametrize("how", ["moved in", "linked", "made executable"])
 def test_all_ways_for_a_file_to_become_a_job_are_reported(looking, tmp_path, how):
     queue = tmp_path / "queue"
@@ -49,13 +61,57 @@ def test_all_ways_for_a_file_to_become_a_job_are_reported(looking, tmp_path, how
     touch(tmp_path, "x")
     touch(queue, "there")
     looking.once(str(queue))
-    if how == "moved in":
-        os.rename(tmp_path / "x", queue / "x")
-    elif how == "linked":
-        os.link(tmp_path / "x", queue / "x")
-    else:
-        os.chmod(queue / "there", 0o755)
+    make_ready(how, tmp_path, queue)
     assert looking.read() == {str(queue)}
+
+
+@pytest.fixture
+def arrivals(tmp_path):
+    """What is told of the directory `queue`, in which there is a file."""
+    (tmp_path / "queue").mkdir()
+    touch(tmp_path, "x")
+    touch(tmp_path, "queue", "there")
+    found = watch.Arrivals.of(str(tmp_path / "queue"))
+    if found is None:
+        pytest.skip("this kernel or this user has no inotify to spare")
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("how", ["moved in", "linked", "made executable"])
+def test_what_becomes_a_job_is_told_by_name_again_and_again(arrivals, tmp_path, how):
+    assert arrivals.names() == set()
+    name = make_ready(how, tmp_path, tmp_path / "queue")
+    assert arrivals.names() == {name}
+    touch(tmp_path, "queue", "another")
+    assert arrivals.names() == {"another"} and arrivals.names() == set()
+
+
+def test_of_what_goes_nothing_is_told(arrivals, tmp_path):
+    os.rename(tmp_path / "queue" / "there", tmp_path / "there")
+    assert arrivals.names() == set()
+
+
+def test_when_more_comes_than_the_kernel_keeps_it_is_said_that_names_are_missing(arrivals, tmp_path):
+    most = int(jars.read("/proc/sys/fs/inotify/max_queued_events"))
+    here = tmp_path / "queue"
+    os.rename(here / "there", here / "0")
+    for number in range(most + 10):
+        os.rename(here / str(number), here / str(number + 1))
+    assert arrivals.names() is None
+    touch(here, "later")
+    assert arrivals.names() == {"later"}
+
+
+def test_when_the_directory_is_another_it_is_said_that_names_are_missing(arrivals, tmp_path):
+    os.rename(tmp_path / "queue", tmp_path / "old")
+    assert arrivals.names() is None
+
+
+def test_of_a_directory_that_is_not_there_nothing_can_be_told(tmp_path):
+    before = os.listdir("/proc/self/fd")
+    assert watch.Arrivals.of(str(tmp_path / "nowhere")) is None
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_that_a_job_is_taken_away_is_no_news(looking, tmp_path):
