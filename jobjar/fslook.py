@@ -145,7 +145,7 @@ def scan(directory: str) -> list[os.DirEntry]:
         return list(found)
 
 
-def stream(directory: str) -> Iterator[os.DirEntry]:
+def stream(directory: str) -> "Iterator[os.DirEntry]":
     """As `scan`, one after the other: of a million names not all are in memory at a time."""
     with os.scandir(directory) as found:
         yield from found
