@@ -1,6 +1,6 @@
 """The same jobs by HyperQueue: python3 by_hyperqueue.py MODE JOBS DIRECTORY [FILE] prints the seconds that they took.
 
-MODE `ends`: from the first call to the last completion; `drain`: all are submitted before a worker is there; `submit`:
+MODE `ends`: from the first call to the last completion; `drain`: all have been submitted before, and wait; `submit`:
 until the server has taken them, where each line of FILE, if it is given, is a task's argument. The interpreter has the
 package `hyperqueue`: its server, two workers of a core each and the client are threads of one process, as it has them.
 """
@@ -21,6 +21,16 @@ def submit(client: Client, jobs: int, last: str) -> SubmittedJob:
         job.program(["/bin/true"], stdout=None, stderr=None)
     job.program(["/bin/touch", last], stdout=None, stderr=None, priority=-1)
     return client.submit(job)
+
+
+def hold(client: Client, gate: str) -> None:
+    """Let both workers wait for a file."""
+    job = Job()
+    for _ in range(2):
+        job.program(["/bin/sh", "-c", f"until [ -e '{gate}' ]; do sleep 0.005; done"], stdout=None, stderr=None)
+    client.submit(job)
+    # They are at it by then.
+    time.sleep(1)
 
 
 def take(client: Client, jobs: int, lines: str | None) -> float:
@@ -47,18 +57,18 @@ def main(mode: str, jobs: int, place: str, lines: str | None = None) -> None:
         # Nobody is to do all these tasks, or to wait for their end.
         os._exit(0)
 
-    def start() -> None:
-        for _ in range(2):
-            cluster.start_worker(WorkerConfig(cores=1))
-    if mode == "ends":
-        start()
-        # They are registered with the server by then.
-        time.sleep(1)
+    for _ in range(2):
+        cluster.start_worker(WorkerConfig(cores=1))
+    # They are registered with the server by then.
+    time.sleep(1)
+    gate = os.path.join(place, "go")
+    if mode == "drain":
+        hold(client, gate)
     began = time.time()
     job = submit(client, jobs, last)
     if mode == "drain":
         began = time.time()
-        start()
+        open(gate, "x").close()
     client.wait_for_jobs([job])
     # It looks only once in a second whether all is done.
     print(os.stat(last).st_mtime - began, flush=True)

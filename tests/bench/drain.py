@@ -18,13 +18,14 @@ KINDS = {"script": "scripts", "link": "names of one /bin/true"}
 
 def drain(ground: Ground) -> Iterator[Row]:
     """From the moment in which two workers that are there may begin to the last completion."""
-    for kind, what in KINDS.items():
+    for kind, named in KINDS.items():
         ours, full, worker, python, least = in_turn(
             ground.rounds, lambda: drained(ground, kind, ground.jobs),
             lambda: yardsticks.limit_rate(ground, "full", kind, ground.jobs),
             lambda: yardsticks.limit_rate(ground, "worker", kind, ground.jobs),
             lambda: yardsticks.python_rate(ground, kind, ground.jobs),
             lambda: yardsticks.limit_rate(ground, "exec", kind, ground.jobs))
+        what = f"{named}, {ground.jobs:,} jobs"
         yield Row("drain", what, "jobs/s", ours, "C, any queue's calls", full, Goal(">=", 0.9))
         yield Row("drain", what, "jobs/s", ours, "C, a worker's calls", worker)
         yield Row("drain", what, "jobs/s", ours, "bare Python", python)
@@ -35,7 +36,8 @@ def ends(ground: Ground) -> Iterator[Row]:
     """From the call that submits them all to the last completion, by two idle workers."""
     ours, base = in_turn(ground.rounds, lambda: end_to_end(ground, ground.jobs),
                          lambda: yardsticks.limit_whole(ground, "full", "script", ground.jobs))
-    yield Row("ends", "submitted and completed", "jobs/s", ours, "C, any queue's calls", base, Goal(">=", 0.75))
+    yield Row("ends", f"submitted and completed, {ground.jobs:,} jobs", "jobs/s", ours, "C, any queue's calls", base,
+              Goal(">=", 0.75))
 
 
 def drained(ground: Ground, kind: str, jobs: int) -> float:
