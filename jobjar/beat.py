@@ -45,7 +45,10 @@ class Beat:
         """Say that the worker lives, and learn the file server's time."""
         self._at = time.monotonic()
         try:
-            fsops.touch(self._path)
+            try:
+                fsops.touch_again(self._path)
+            except FileNotFoundError:
+                fsops.touch(self._path)
             self._offset = os.stat(self._path).st_mtime - self._at
         except OSError as error:
             # Nobody is declared dead for want of a beat, and a job may be running.

@@ -286,6 +286,12 @@ def touch(path: str, mode: int = 0o644) -> None:
     os.utime(path)
 
 
+def touch_again(path: str) -> None:
+    """Set the mtime of a file of one's own, which is nearly always there, to the server's now."""
+    # On NFS one request, where `touch` makes three.
+    os.utime(path)
+
+
 def nudge(directory: str) -> None:
     """Make all clients list `directory` anew where they take no advice, by an mtime that is as old as it was."""
     found = os.stat(directory)

@@ -21,22 +21,28 @@ class Glance:
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self._stamp = _UNKNOWN
+        # What a look has found after which it is to be listed.
+        self._seen: int | None = None
         self._again_at: float | None = None
 
     def needs_listing(self) -> bool:
         """True when it has changed, or its last listing was racy and the time to repeat it has come."""
-        return fslook.stamp(self.directory) != self._stamp or self._is_due()
+        stamp = fslook.stamp(self.directory)
+        is_needed = stamp != self._stamp or self._is_due()
+        self._seen = stamp if is_needed else None
+        return is_needed
 
     def about_to_list(self, server_now: float) -> None:
         """Remember the directory as it is now; `server_now` is the file server's clock, in s.
 
         A listing that fails must be followed by `has_failed`.
         """
-        is_repeated = self._is_due() and fslook.stamp(self.directory) == self._stamp
-        if self._again_at is not None:
-            # NFS: two changes in one tick of the server's clock; only a listing without the cache shows the second.
-            self._forget()
-        before, self._stamp = self._stamp, fslook.stamp(self.directory)
+        # As the look that led to this has found it will do: what has changed since shows at the next one.
+        stamp, self._seen = fslook.stamp(self.directory) if self._seen is None else self._seen, None
+        is_repeated = self._is_due() and stamp == self._stamp
+        if self._again_at is not None and self._forget():
+            stamp = fslook.stamp(self.directory)
+        before, self._stamp = self._stamp, stamp
         if is_repeated or server_now - self._stamp / 1e9 >= RACY:
             # Once is enough: an mtime may lie in the future, and the server's clock may have been set back.
             self._again_at = None
@@ -54,11 +60,15 @@ class Glance:
     def _is_due(self) -> bool:
         return self._again_at is not None and time.monotonic() >= self._again_at
 
-    def _forget(self) -> None:
+    def _forget(self) -> bool:
+        """Let the next listing come from the server; whether that has changed the directory's mtime."""
         try:
-            if not fslook.forget_listing(self.directory):
-                # NFS: where the cache takes no advice, a directory that has changed is listed anew.
-                fsops.nudge(self.directory)
+            # NFS: two changes in one tick of the server's clock; only a listing without the cache shows the second.
+            if fslook.forget_listing(self.directory):
+                return False
+            # NFS: where the cache takes no advice, a directory that has changed is listed anew.
+            fsops.nudge(self.directory)
+            return True
         except OSError:
             # It has gone, or it is not mine to change; the listing itself will tell.
-            pass
+            return False

@@ -355,7 +355,7 @@ def test_an_idle_look_is_one_open_per_watched_directory_and_the_beat(jar, tmp_pa
         file = open(record, "w", buffering=1)
         sys.addaudithook(lambda event, arguments: file.write(f"{event} {arguments[:1]}\n")
                          if event in ("open", "os.listdir", "os.scandir", "os.mkdir", "os.rename", "os.remove",
-                                      "os.rmdir") else None)
+                                      "os.rmdir", "os.utime") else None)
     with workers.working(jar, "A", JJ_PAUSE_TIME="0.1", before=lambda: (workers.without_inotify(), listen())):
         # Until the last racy listing has been repeated, and then some.
         processes.until(lambda: len(looks(record)) > 4 and not any("scandir" in line for look in looks(record)[-5:-1]
@@ -741,8 +741,14 @@ def test_a_late_find_that_a_full_disk_keeps_waiting_is_run_when_there_is_room(ja
 
 def test_a_beat_that_fails_ends_nobody(jar):
     workers.place(jar, "x")
-    w = workers.drain(jar, before=fail(10**6, errno.EIO, "touch", "/workers/"))
+    w = workers.drain(jar, before=fail(10**6, errno.EIO, "touch_again", "/workers/"))
     assert completed(jar) == ["x"] and "no beat" in w.log()
+
+
+def test_a_beat_that_somebody_has_removed_is_made_again(jar):
+    with workers.working(jar, JJ_PAUSE_TIME="0.1") as w:
+        os.remove(w.path("beat"))
+        processes.until(lambda: os.path.exists(w.path("beat")), "another beat")
 
 
 def test_a_journal_that_cannot_be_synced_does_not_end_a_worker_that_has_a_job_running(jar):
