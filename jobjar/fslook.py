@@ -135,7 +135,8 @@ def is_file(directory: str, name: str) -> bool:
 def is_file_listed(directory: str, name: str) -> bool:
     """Whether an uncached listing of `directory` shows `name` as something other than a symbolic link."""
     # NFS: a lookup may answer "no" from a cached failure for as long as 60 s; a listing does not.
-    return any(entry.name == name and not entry.is_symlink() for entry in scan_uncached(directory))
+    forget_listing(directory)
+    return any(entry.name == name and not entry.is_symlink() for entry in stream(directory))
 
 
 @_once_more
@@ -147,8 +148,13 @@ def scan(directory: str) -> list[os.DirEntry]:
 
 def stream(directory: str) -> "Iterator[os.DirEntry]":
     """As `scan`, one after the other: of a million names not all are in memory at a time."""
-    with os.scandir(directory) as found:
+    with _opened(directory) as found:
         yield from found
+
+
+@_once_more
+def _opened(directory: str) -> "Iterator[os.DirEntry]":
+    return os.scandir(directory)
 
 
 def scan_uncached(directory: str) -> list[os.DirEntry]:
@@ -288,6 +294,6 @@ def link_text(path: str) -> str | None:
 
 def links(directory: str) -> list[tuple[str, str]]:
     """(name, text) of the symbolic links in `directory`."""
-    names = [entry.name for entry in scan(directory) if entry.is_symlink()]
+    names = [entry.name for entry in stream(directory) if entry.is_symlink()]
     found = ((name, link_text(os.path.join(directory, name))) for name in names)
     return [(name, text) for name, text in found if text is not None]
