@@ -37,7 +37,7 @@ RULES = {
     ("claiming", "opening asks the server"): f"{FAULTS}::test_a_candidate_that_only_a_cache_still_knows_is_left",
     ("feeding", "made before anybody looks"):
         f"{FAULTS}::test_what_is_fed_to_a_job_is_on_the_server_before_it_is_told",
-    ("departures", "is one of several steps"): "test_attempts::test_a_silent_job_of_a_name_of_ours_goes_to_completed_in"
+    ("departures", "there a job's way into completed"): "test_attempts::test_a_silent_job_of_a_name_of_ours_goes_to_completed_in"
     "_one_step_where_no_other_computer_may_write",
     ("feeding", "else the job's node sees it"):
         f"{FAULTS}::test_what_is_fed_to_a_job_is_on_the_server_before_it_is_told",
