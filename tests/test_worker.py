@@ -10,7 +10,7 @@ import time
 import pytest
 
 from jobjar import (beat, blame, census, fitness, fslook, fsops, glance, journal, layout, node, notes, orders,
-                    process, shelf, signs, worker)
+                    process, shelf, signs, watch, worker)
 from support import jars, processes, workers
 
 
@@ -265,6 +265,18 @@ def test_a_submitted_job_wakes_an_idle_worker_at_once(jar):
     print(f"from the submission to the end of a job by an idle worker: median {statistics.median(taken) * 1000:.0f} ms"
           f" of {len(taken)}, longest {max(taken) * 1000:.0f} ms, JJ_PAUSE_TIME 60 s")
     assert statistics.median(taken) < 0.5
+
+
+def test_an_idle_worker_needs_no_clock_to_find_a_submitted_job(jar):
+    def sleep_for_hours():
+        watch.Bell.wait, wait = lambda self, seconds: wait(self, 3600 * seconds), watch.Bell.wait
+        # A worker that was just told of something sleeps off what its last listing has cost.
+        shelf.COST_FACTOR = 0
+    with workers.working(jar, "A", before=sleep_for_hours) as w:
+        for number in range(4):
+            processes.until(w.is_idle)
+            workers.place(jar, f"x{number}", category="A" if number % 2 else None)
+            processes.until(is_completed(jar, f"x{number}"))
 
 
 @pytest.mark.parametrize("category", [None, "A"])
