@@ -168,6 +168,16 @@ def test_the_entry_points_of_an_installation_carry_the_programs_names(capsys):
         cli.no_program
 
 
+def test_a_program_ends_at_once_with_its_status_and_with_all_printed():
+    # Neither of the two has a newline, which would have it printed anyway; and the interpreter is not taken to pieces.
+    code = ("import atexit, sys; from jobjar import cli; atexit.register(print, 'late');"
+            " cli._choose = lambda *_: print('out', end='') or print('err', end='', file=sys.stderr) or 3;"
+            " cli.run('jobjar')")
+    process = processes.spawn(sys.executable, "-c", code, cwd=processes.TOP,
+                              env=processes.environment(PYTHONUNBUFFERED=""))
+    assert processes.finish(process) == (3, "out", "err")
+
+
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
 
 
