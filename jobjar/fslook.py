@@ -163,17 +163,17 @@ def scan_uncached(directory: str) -> list[os.DirEntry]:
     return scan(directory)
 
 
-def entries(directory: str, troubles: list[str]) -> list[os.DirEntry]:
-    """As `scan`, uncached; nothing, and a sentence in `troubles`, when it cannot be listed."""
+def entries(directory: str, troubles: list[str]) -> "Iterator[os.DirEntry]":
+    """As `stream`, uncached; nothing, and a sentence in `troubles`, when it cannot be listed."""
+    # NFS: whoever only looks has no clock of the server to tell whether a listing is too young to be believed.
     try:
-        # NFS: whoever only looks has no clock of the server to tell whether a listing is too young to be believed.
-        return scan_uncached(directory)
+        forget_listing(directory)
+        yield from stream(directory)
     except (FileNotFoundError, NotADirectoryError):
         # RACE: it was there a moment ago; whoever only looks must come to an end whatever happens meanwhile.
-        return []
+        return
     except OSError as error:
         troubles.append(f"{directory} cannot be looked into: {error.strerror}")
-        return []
 
 
 def is_file_entry(entry: os.DirEntry) -> bool:

@@ -48,7 +48,7 @@ def records(jar: Jar, wanted: Wanted) -> list[Record]:
 def _unrecorded(jar: Jar, wanted: Wanted, silent: set[str]) -> Iterator[Record]:
     """The records of the jobs that came to failed/ without having been run to an end, and of those in completed/, the
     `silent`, of which no line tells: it was lost in a power cut, or somebody has removed it."""
-    entries = fslook.entries(jar.failed, [])
+    entries = list(fslook.entries(jar.failed, []))
     places = [Place(states.FAILED, None, entry.name) for entry in entries if fslook.is_file_entry(entry)]
     places += [Place(states.COMPLETED, None, name) for name in silent if not name.startswith(".")]
     bad = {entry.name for entry in entries if entry.is_symlink()}
