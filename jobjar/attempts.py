@@ -145,7 +145,8 @@ class Attempts:
         if attempt.vetted.verdict == REFUSE:
             outcome = Outcome(blame.REFUSED, why=attempt.vetted.why)
         else:
-            outcome = self.runner.run(place, attempt.id, attempt.tries, attempt.vetted.request, tick, quit, cancelled)
+            outcome = self.runner.run(place, attempt.id, attempt.tries, attempt.vetted.request, tick, quit, cancelled,
+                                      attempt.vetted.head)
         if outcome.kind == runner.QUIT and "no_requeue" in attempt.vetted.request:
             # It has begun, and is not to begin again.
             why = "its worker was told to end at once, and it is never to be begun twice (--no-requeue)"

@@ -18,7 +18,7 @@ EMPTY_AGE = 2.0
 CLAIM, REFUSE, LEAVE = "claim", "refuse", "leave"
 # What a look at a file has shown: one of these, what it asks for, why to refuse it, its command as noted, its status
 # (None: there is none that can be opened).
-Vetted = namedtuple("Vetted", "verdict request why commanded found", defaults=({}, "", {}, None))
+Vetted = namedtuple("Vetted", "verdict request why commanded found head", defaults=({}, "", {}, None, b""))
 
 
 class Claims:
@@ -128,7 +128,8 @@ def vet(path: str, trusted: frozenset[int], server_now: float, several: bool = F
         return Vetted(REFUSE, why="its file has several names, which it may have in a private jar only: copy it")
     try:
         is_whole = len(head) == found.st_size
-        return Vetted(CLAIM, settling.claimed(head), commanded=accounting.commanded(head, is_whole), found=found)
+        return Vetted(CLAIM, settling.claimed(head), commanded=accounting.commanded(head, is_whole), found=found,
+                      head=head)
     except UsageError as error:
         return Vetted(REFUSE, why=f"its #JJ lines will not do: {error}")
 

@@ -22,6 +22,11 @@ def split(name: str) -> tuple[str, int]:
     return name, 0
 
 
+def is_dated(name: str) -> bool:
+    """Whether a name begins with a date, as those do that the programs make: a quick look, where `number` is sure."""
+    return name[8:9] == "-" and name[:8].isdigit()
+
+
 def stem(name: str) -> str:
     """The id without what a job gets that is put back under another name: ID of ID~2.5."""
     return split(name)[0].partition("~")[0]

@@ -67,10 +67,9 @@ def hold_final(jar: Jar, name: str, mine: str, bad: bool, output: bool, detour: 
     """
     while True:
         path = os.path.join(jar.completed, name)
-        fresh = fslook.link_text(path) != mine
         # A redo takes a log for its own when nothing is left to be moved there: so whoever has nothing looks before it
         # holds the name, too, for it may die before it can look again.
-        is_sure = output or not fresh or not fslook.is_there(jar.logs, name)
+        is_sure = output or not fslook.is_there(jar.logs, name) or fslook.link_text(path) == mine
         if is_sure and fsops.link(mine, path):
             if not _is_taken(jar, name, bad, output):
                 return name

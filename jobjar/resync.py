@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from jobjar import fsadvice, fslook, mounts
+from jobjar import directives, fsadvice, fslook, mounts
 
 # So many lines of a job's file, and so much of each, are looked through for words that look like paths.
 LINES, GLANCE = 20, 4096
@@ -46,8 +46,9 @@ class Caches:
         # The last job, as `forget_job` takes it.
         self._job: tuple[dict, list[str], str | None] = {}, [], None
 
-    def forget(self, request: dict, path: str, scratch: str) -> None:
-        """As `forget_job`, for the job at `path`, which is to work in `scratch` unless it says where.
+    def forget(self, request: dict, path: str, head: bytes, scratch: str) -> None:
+        """As `forget_job`, for the job at `path`, which is to work in `scratch` unless it says where; its file begins
+        with `head`.
 
         Nothing, not even a system call, where no other computer may write.
         """
@@ -57,7 +58,7 @@ class Caches:
             self._remotes, self._due = remotes(), now + ASK_AGAIN
         if self._remotes:
             # What another node makes in the scratch directory matters when it is to be carried away from there.
-            self._job = request, paths_in(path), scratch if "stage_out" in request else None
+            self._job = request, paths_in(path, head), scratch if "stage_out" in request else None
             self.forget_again()
 
     def forget_again(self) -> None:
@@ -76,17 +77,26 @@ def forget_job(remote: set[int], request: dict, paths: list[str], directory: str
     forget(remote, request.get("chdir", directory), [*named, *request.get("stage_out", []), *paths])
 
 
-def paths_in(path: str) -> list[str]:
-    """The words that look like paths in the first lines of a job's file that are no comments; [] of a program."""
-    try:
-        with fslook.open_file(path) as file:
-            lines = itertools.islice((line for line in iter(lambda: file.readline(GLANCE), b"")
-                                      if not line.startswith(b"#")), LINES)
-            data = b"".join(lines)
-    except OSError:
-        # RACE: it has moved on; or a program that may be run and not read.
-        return []
+def paths_in(path: str, head: bytes = b"") -> list[str]:
+    """The words that look like paths in the first lines of a job's file that are no comments; [] of a program.
+
+    `head`: how it begins, as far as that is known already.
+    """
+    if 0 < len(head) < directives.GLANCE:
+        # That is all of it.
+        data = _telling(head.splitlines(keepends=True))
+    else:
+        try:
+            with fslook.open_file(path) as file:
+                data = _telling(iter(lambda: file.readline(GLANCE), b""))
+        except OSError:
+            # RACE: it has moved on; or a program that may be run and not read.
+            return []
     return [] if b"\0" in data else path_words(data.decode("utf-8", "surrogateescape"))
+
+
+def _telling(lines: Iterable[bytes]) -> bytes:
+    return b"".join(itertools.islice((line for line in lines if not line.startswith(b"#")), LINES))
 
 
 def forget(remote: set[int], directory: str | None, paths: Iterable[str] = ()) -> None:

@@ -57,8 +57,8 @@ class Runner:
         process.keep_descriptors()
 
     def run(self, place: Place, attempt: str, tries: int, request: Request, tick: Callable[[float], float],
-            quit: Callable[[], bool], cancelled: Callable[[], str | None]) -> Outcome:
-        """Run the job at `place`, which asks for `request`, to its end.
+            quit: Callable[[], bool], cancelled: Callable[[], str | None], head: bytes = b"") -> Outcome:
+        """Run the job at `place`, which asks for `request` and whose file begins with `head`, to its end.
 
         `tick(seconds)` is called while it runs, with the seconds it has run, and returns after how many it wants to be
         called again; `quit()` says whether the job must be ended now, to be run again; `cancelled()` why nobody wants
@@ -84,7 +84,7 @@ class Runner:
             begin = terms.of(request, place.name, environment, self._factor) if request else \
                 Start([path], environment, None)
             # NFS: what other nodes have written for it is to be seen here.
-            self._caches.forget(request, path, self.scratch)
+            self._caches.forget(request, path, head, self.scratch)
             began, start = time.monotonic(), time.time()
             pid = self._start(path, begin, quit)
         except UsageError as error:

@@ -177,7 +177,10 @@ class Shelf:
         known, self._numbers = self._numbers, {}
         try:
             for entry in fslook.stream(self.directory):
-                if fslook.is_file_entry(entry) and entry.name not in self._passed_over:
+                # NFS: many a listing does not say what a name is, and to ask costs a request for each; what is named as
+                # jobs are is looked at when it is tried.
+                is_candidate = jobname.is_dated(entry.name) or fslook.is_file_entry(entry)
+                if is_candidate and entry.name not in self._passed_over:
                     yield self._rank(entry.name, known)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             pass

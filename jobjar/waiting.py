@@ -162,7 +162,10 @@ class Waiting:
                 # Armed before the listing, so that nothing can slip in between.
                 self._watched.add(self._watch.once(directory))
             for entry in self._entries(glance, now):
-                if category is None and entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                # NFS: many a listing does not say what a name is, and to ask costs a request for each.
+                if jobname.number(entry.name):
+                    found.append((Place(WAITING, category, entry.name), entry.inode()))
+                elif category is None and entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
                     categories.append(entry.name)
                 elif fslook.is_file_entry(entry):
                     found.append((Place(WAITING, category, entry.name), entry.inode()))

@@ -12,7 +12,7 @@ from support.network import Client, fail, lose_reply
 
 from jobjar import (arrays, awaiting, beat, blame, cancelling, census, changing, claiming, errors, expansion, feeding,
                     fetching, fslook, fsops, inspection, job, journal, layout, moves, notes, orders, registration,
-                    reservation, resync, states, streaming, submission, watch)
+                    reservation, resync, shelf, states, streaming, submission, waiting, watch)
 from jobjar.layout import Place
 
 MINE = reservation.text("rain.1", "rain-1")
@@ -245,6 +245,26 @@ def test_what_lies_in_claims_is_a_job_although_its_name_is_remembered_as_absent(
     claims = jars.worker(jar, "rain.1")
     client.remember_absent(jars.write(os.path.join(claims, "a.0"), "#!/bin/sh\n"))
     assert claiming.Claims(claims).find((), time.time).name == "a.0"
+
+
+@pytest.mark.parametrize("listing", ["the queue", "waiting/"])
+def test_of_names_of_our_making_a_listing_asks_nothing_more(jar, monkeypatch, listing):
+    """A server that lists names without saying what they are is asked for each of them."""
+    def ask(*_, **__):
+        pytest.fail("the server is asked what a name is")
+    name = "20261121-101502-ada-123456789.0"
+    path = jars.write(os.path.join(jar.unclaimed if listing == "the queue" else jar.waiting, name), "#!/bin/sh\n")
+    entry = types.SimpleNamespace(name=name, path=path, is_file=ask, is_dir=ask, is_symlink=ask, stat=ask,
+                                  inode=lambda: os.stat(path).st_ino)
+    monkeypatch.setattr(fslook, "scan", lambda directory: [entry])
+    monkeypatch.setattr(fslook, "stream", lambda directory: iter([entry]))
+    if listing == "the queue":
+        candidates = shelf.Shelf(jar, None)
+        candidates.list(time.time())
+        assert candidates.take() == name
+    else:
+        assert waiting.Waiting(jar, "rain.1", "reserved:rain.1:x", time.time, pytest.fail).look() == 1
+        assert os.path.exists(os.path.join(jar.unclaimed, name))
 
 
 def test_a_listed_name_of_which_nothing_else_is_known_may_be_a_job(tmp_path):

@@ -119,6 +119,8 @@ RULES = {
     ("streaming", "opening asks the server"): f"{FAULTS}::test_what_grows_is_opened_for_each_look_at_it",
     ("streaming", "a client writes pages in any order"):
         "test_spool::test_what_another_computer_has_not_written_yet_is_read_as_zeros_up_to_the_end_of_a_page",
+    ("shelf", "many a listing does not say"): f"{FAULTS}::test_of_names_of_our_making_a_listing_asks_nothing_more",
+    ("waiting", "many a listing does not say"): f"{FAULTS}::test_of_names_of_our_making_a_listing_asks_nothing_more",
     ("worker", '"gone" may be a cached answer'):
         f"{FAULTS}::test_a_claim_that_a_cache_denies_is_tried_again",
     ("worker", "the rename came late"): f"{WORKER}::test_a_claim_that_succeeds_late_is_found_and_run",

@@ -72,16 +72,23 @@ def test_of_a_scratch_directory_nothing_is_asked_unless_something_is_carried_awa
     scratch.mkdir()
     caches = resync.Caches()
     for _ in range(2):
-        caches.forget({}, script, str(scratch))
+        caches.forget({}, script, b"", str(scratch))
         assert asked == []
-    caches.forget({"stage_out": ["made.txt"]}, script, str(scratch))
+    caches.forget({"stage_out": ["made.txt"]}, script, b"", str(scratch))
     assert str(scratch) in asked
+
+
+def test_a_short_file_that_has_been_read_is_not_read_again_and_a_long_one_is(tmp_path):
+    long = b"# a comment\n" * 400 + b"cat a/b\n"
+    script = jars.write(str(tmp_path / "script"), long.decode())
+    assert resync.paths_in(str(tmp_path / "gone"), b"#!/bin/sh\nsort c/d\n") == ["c/d"]
+    assert resync.paths_in(script, long[:4096]) == ["a/b"]
 
 
 def test_what_a_job_names_is_asked_for_again_when_it_has_ended_though_its_file_has_gone(asked, tmp_path):
     script = jars.write(str(tmp_path / "job"), f"#!/bin/sh\nsort {tmp_path}/data\n")
     caches = resync.Caches()
-    caches.forget({}, script, "/")
+    caches.forget({}, script, b"", "/")
     before = [*asked]
     os.remove(script)
     caches.forget_again()
@@ -91,7 +98,7 @@ def test_what_a_job_names_is_asked_for_again_when_it_has_ended_though_its_file_h
 def test_nothing_is_asked_of_ones_own_disk(asked, tmp_path, monkeypatch):
     monkeypatch.setattr(mounts, "place", lambda path: pytest.fail("a file system is asked"))
     monkeypatch.setattr(resync, "is_remote", lambda kind: False)
-    resync.Caches().forget({"chdir": str(tmp_path)}, "/bin/true", "/")
+    resync.Caches().forget({"chdir": str(tmp_path)}, "/bin/true", b"", "/")
     resync_after([])
     assert asked == []
 
@@ -106,12 +113,12 @@ def test_what_is_mounted_is_asked_for_again_after_a_while(monkeypatch, tmp_path)
     monkeypatch.setattr(resync, "remotes", lambda: asked.append(1) or set())
     caches = resync.Caches()
     for _ in range(3):
-        caches.forget({}, "/bin/true", str(tmp_path))
+        caches.forget({}, "/bin/true", b"", str(tmp_path))
     assert len(asked) == 1
     monkeypatch.setattr(resync, "ASK_AGAIN", 0.0)
     caches._due = 0.0
-    caches.forget({}, "/bin/true", str(tmp_path))
-    caches.forget({}, "/bin/true", str(tmp_path))
+    caches.forget({}, "/bin/true", b"", str(tmp_path))
+    caches.forget({}, "/bin/true", b"", str(tmp_path))
     assert len(asked) == 3
 
 
