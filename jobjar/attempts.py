@@ -41,6 +41,8 @@ class Attempts:
         self._count = 0
         self.rest = 0.0
         self.attempt = Attempt("")
+        # The link of the running job.
+        self._shown: str | None = None
         self._told: set[str] = set()
 
     def claim(self, place: Place, server_now: float) -> str:
@@ -71,7 +73,7 @@ class Attempts:
         if careful:
             self._secure(place)
         self.attempt.vetted = vetted
-        won = place._replace(state=CLAIMS, holder=self.claims)
+        won = Place(CLAIMS, place.category, place.name, self.claims)
         if vetted.verdict == CLAIM and has_changed(self.jar.path(won), vetted, self._is_remote):
             # RACE: somebody has changed what it asks for and put it back, since it was looked at and before the rename.
             self.adopt(won, server_now)
@@ -97,7 +99,7 @@ class Attempts:
     def _begin(self, place: Place, asked: Request) -> bool:
         """Write the intent of a new attempt; whether the claim must survive a power cut."""
         self._count += 1
-        self.attempt = Attempt(f"{self.nonce}-{self._count}", notes.has(self.jar, place.name))
+        self.attempt = Attempt(f"{self.nonce}-{self._count}", notes.has(self.jar, place.name, self._is_remote))
         careful = self.attempt.has_notes or "no_requeue" in asked \
             or time.clock_gettime(time.CLOCK_BOOTTIME) < YOUNG_BOOT
         self._make_room(place)
@@ -141,12 +143,14 @@ class Attempts:
         if attempt.has_notes:
             # Nobody counts attempts of a job that a living worker holds, so what holds now holds to its end.
             attempt.tries += out.insist(lambda: notes.tries(self.jar, place.name, place.category))
-        shown = self._show(place)
+        self._shown = None
+        if not self.runner.is_hurrying:
+            self._show(place)
         if attempt.vetted.verdict == REFUSE:
             outcome = Outcome(blame.REFUSED, why=attempt.vetted.why)
         else:
             outcome = self.runner.run(place, attempt.id, attempt.tries, attempt.vetted.request, tick, quit, cancelled,
-                                      attempt.vetted.head)
+                                      lambda: self._show(place), attempt.vetted.head)
         if outcome.kind == runner.QUIT and "no_requeue" in attempt.vetted.request:
             # It has begun, and is not to begin again.
             why = "its worker was told to end at once, and it is never to be begun twice (--no-requeue)"
@@ -159,19 +163,20 @@ class Attempts:
             out.quit(attempt, place, outcome.why or "the worker was told to end at once")
         else:
             out.give_back(attempt, place, outcome.why)
-        if shown:
-            out.insist(lambda: fsops.remove(shown))
+        if self._shown:
+            out.insist(lambda: fsops.remove(self._shown))
         self.runner.tidy_scratch()
         return outcome
 
-    def _show(self, place: Place) -> str | None:
-        """Link the job in claimed/; a view, so a failure is only reported."""
+    def _show(self, place: Place) -> None:
+        """Link the job in claimed/, if it is not there; a view, so a failure is only reported."""
+        if self._shown:
+            return
         name = place.name
         text = f"{self._view}/{place.category}/{name}" if place.category else f"{self._view}/{name}"
         try:
             while not fsops.link(text, path := f"{self.jar.claimed}/{name}"):
                 name = jobname.next_name(name)
-            return path
+            self._shown = path
         except OSError as error:
             self.log.say(f"no link in claimed/: {error}")
-            return None

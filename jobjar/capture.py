@@ -20,7 +20,7 @@ class Capture:
         self._most, self._report, self._set_aside = most, report, set_aside
 
     def bound(self) -> int:
-        """Keep it a file of at most about JJ_MAX_LOG bytes; how much is in it. Never fails."""
+        """Keep it a file of at most about JJ_MAX_LOG bytes; how much is in it, -1 when nobody can say. Never fails."""
         try:
             found = os.lstat(self.path)
             if not stat.S_ISREG(found.st_mode):
@@ -36,7 +36,7 @@ class Capture:
             return 0
         except OSError as error:
             self._report(f"the job's output cannot be looked after: {error}")
-            return 0
+            return -1
 
     def _cut(self) -> None:
         """Keep the first half of JJ_MAX_LOG, a line that says so, and the last bytes."""

@@ -103,8 +103,9 @@ class Departures:
     def _complete(self, attempt: Attempt, place: Place, record: dict[str, object]) -> None:
         attempt.has_failed = record["state"] != "COMPLETED"
         self.insist(lambda: self.journal.end(attempt.id, place.category, place.name, **record))
+        output = self.runner.output if self.insist(self.runner.has_output) else None
         self.insist(lambda: moves.complete(
-            self.jar, place, self._mine(attempt), bad=attempt.has_failed, output=self.runner.output,
+            self.jar, place, self._mine(attempt), bad=attempt.has_failed, output=output,
             first=attempt.target, detour=lambda name: self._detour(attempt, name), **self._last(attempt, place),
             at_once=self._is_local and attempt.target is None and not attempt.has_notes))
 

@@ -29,10 +29,10 @@ Line = tuple[str, str | None, str, dict]
 BURIALS = ("cancel", "doom", "refuse", "give_up")
 
 
-def has(jar: Jar, name: str) -> bool:
-    """Whether there is any note about the job of this file name."""
+def has(jar: Jar, name: str, is_remote: bool = True) -> bool:
+    """Whether there is any note about the job of this file name. `is_remote`: another node may have written it."""
     # NFS: recovery on another node may have written the first one since this node looked for it in vain.
-    return fslook.is_there(jar.notes, _base(name))
+    return fslook.is_there(jar.notes, _base(name)) if is_remote else not fslook.is_free(f"{jar.notes}/{_base(name)}")
 
 
 def _base(name: str) -> str:

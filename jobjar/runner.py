@@ -53,18 +53,26 @@ class Runner:
         self._report = report
         self._caches = resync.Caches()
         self._has_scratch = False
+        # How the empty scratch directory looks; None where that does not tell whether anything was made in it.
+        self._as_new: tuple | None = None
+        # NFS: what another node has made there shows in a listing.
+        self._is_local = not resync.is_on_remote(self.directory)
+        # Whether the job before was a short one, with no sleep since.
+        self.is_hurrying = False
+        self._has_output = True
         self._feeder: int | None = None
         process.keep_descriptors()
 
     def run(self, place: Place, attempt: str, tries: int, request: Request, tick: Callable[[float], float],
-            quit: Callable[[], bool], cancelled: Callable[[], str | None], head: bytes = b"") -> Outcome:
+            quit: Callable[[], bool], cancelled: Callable[[], str | None], lasts: Callable[[], None],
+            head: bytes = b"") -> Outcome:
         """Run the job at `place`, which asks for `request` and whose file begins with `head`, to its end.
 
         `tick(seconds)` is called while it runs, with the seconds it has run, and returns after how many it wants to be
         called again; `quit()` says whether the job must be ended now, to be run again; `cancelled()` why nobody wants
-        it any more, or None.
+        it any more, or None; `lasts()` is called when it is no short job.
         """
-        self._capture.dropped = 0
+        self._capture.dropped, self.is_hurrying = 0, False
         try:
             self._make_scratch()
         except OSError as error:
@@ -93,9 +101,9 @@ class Runner:
             kind, why = blame.of_start(error, path)
             return Outcome(kind, why=why)
         ending = Ending(pid, request, self._factor, quit, cancelled, self._feeder)
-        status, usage = self._until_end(pid, began, tick, ending)
+        status, usage = self._until_end(pid, began, tick, ending, lasts)
         process.bury(self._wait, self._report, ending.family, ending.told)
-        self._capture.bound()
+        self._has_output = self._capture.bound() != 0
         # NFS: what it has had written on other nodes is to be seen here by whatever looks next.
         self._caches.forget_again()
         if ending.reason in (None, QUIT):
@@ -140,18 +148,20 @@ class Runner:
         pid, self._feeder = launch.start(words, begin.environment, begin.terms, self.output, self._lock)
         return pid
 
-    def _until_end(self, pid: int, began: float, tick: Callable[[float], float],
-                   ending: Ending) -> tuple[int, object]:
+    def _until_end(self, pid: int, began: float, tick: Callable[[float], float], ending: Ending,
+                   lasts: Callable[[], None]) -> tuple[int, object]:
         pause, is_long = LONG_JOB, False
         while True:
             self._wait(pause)
             ended, status, usage = os.wait4(pid, os.WNOHANG)
             if ended:
+                self.is_hurrying = not is_long
                 return status, usage
             ran = time.monotonic() - began
             if not is_long and ran >= LONG_JOB:
                 is_long = True
                 self._note_session(pid)
+                lasts()
             pause = max(0.0, min(LONG_JOB - ran, 1.0)) if not is_long else tick(ran)
             pause = min(pause, ending.look(ran))
             if self._capture.bound():
@@ -166,7 +176,7 @@ class Runner:
 
     def has_output(self) -> bool:
         """Whether the last job has printed anything that has not been moved away."""
-        return self._capture.has_any()
+        return self._has_output and self._capture.has_any()
 
     def _make_scratch(self) -> None:
         if not self._has_scratch:
@@ -176,10 +186,28 @@ class Runner:
                     raise OSError(errno.EEXIST, "what an earlier job has left resists", self.scratch)
             self._has_scratch = True
             os.chdir(self.scratch)
+            self._mark_scratch()
+
+    def _mark_scratch(self) -> None:
+        """Give the empty scratch directory a time of change that it loses when anything is made in it."""
+        self._as_new = None
+        if self._is_local:
+            # To the nanosecond: nothing that a job unpacks or copies brings this one along.
+            long_ago = time.time_ns() - 10**13
+            try:
+                os.utime(self.scratch, ns=(long_ago, long_ago))
+                self._as_new = _looks(self.scratch)
+            except OSError:
+                # It will be listed then.
+                pass
 
     def tidy_scratch(self) -> None:
         """Keep the scratch directory for the next job if this one has left it as new; else remove it."""
-        if not self._is_fresh():
+        if self._as_new is not None and _looks(self.scratch) == self._as_new:
+            return
+        if self._is_fresh():
+            self._mark_scratch()
+        else:
             self.clear_scratch()
 
     def _is_fresh(self) -> bool:
@@ -208,6 +236,7 @@ class Runner:
 
     def leave_scratch(self) -> None:
         """Remove the scratch directory if there is one: an idle worker keeps none."""
+        self.is_hurrying = False
         if self._has_scratch:
             self.clear_scratch()
 
@@ -218,6 +247,15 @@ class Runner:
             self._report(f"{aside} {why}: look at it and remove it")
         except OSError as error:
             self._report(f"{path} {why}, and cannot be set aside: {error}")
+
+
+def _looks(directory: str) -> tuple | None:
+    """What changes when somebody else changes a directory, or what is in it."""
+    try:
+        found = os.lstat(directory)
+    except OSError:
+        return None
+    return found.st_mode, found.st_uid, found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
 
 def usage_record(outcome: Outcome) -> dict[str, object]:

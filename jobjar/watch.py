@@ -179,8 +179,10 @@ class Bell:
         self._inner, outer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll = select.poll()
         self._poll.register(self._inner, select.POLLIN)
+        self._hints = select.poll()
         if watch.handle is not None:
             self._poll.register(watch.handle, select.POLLIN)
+            self._hints.register(watch.handle, select.POLLIN)
         signal.set_wakeup_fd(outer, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
@@ -201,14 +203,16 @@ class Bell:
 
     def _drain(self) -> None:
         try:
-            while os.read(self._inner, 4096):
+            # Less than was asked for was all.
+            while len(os.read(self._inner, 4096)) == 4096:
                 pass
         except BlockingIOError:
             pass
 
     def changed(self) -> set[str]:
         """The watched directories that have reported since the last call; asks the kernel once more."""
-        if self.watch.handle is not None:
+        # Asked first: an error that says that there is nothing costs a job more than the question.
+        if self._hints.poll(0):
             self._changed |= self.watch.read()
         changed, self._changed = self._changed, set()
         return changed

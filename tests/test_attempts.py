@@ -108,6 +108,35 @@ def test_the_link_is_right_also_when_the_jar_is_reached_through_a_link_and_the_w
     assert jars.read(jar.log("x")) == "right\n"
 
 
+def lasting(seconds):
+    """What lets a worker think a job a short one for so long."""
+    return lambda: setattr(runner, "LONG_JOB", seconds)
+
+
+def test_a_short_job_that_follows_a_short_one_needs_no_link(jar):
+    for number in range(3):
+        workers.place(jar, f"x.{9 - number}", f"echo {number}; ls $JJ_HOME/claimed")
+    workers.drain(jar, before=lasting(60.0))
+    assert [jars.read(jar.log(f"x.{9 - number}")).split() for number in range(3)] == [["0", "x.9"], ["1"], ["2"]]
+
+
+def test_a_job_that_follows_a_short_one_is_linked_when_it_lasts(jar):
+    workers.place(jar, "a.9", ":")
+    workers.place(jar, "b.8", "while [ ! -h $JJ_HOME/claimed/b.8 ]; do sleep 0.02; done; cat $JJ_HOME/claimed/b.8")
+    workers.drain(jar)
+    assert jars.read(jar.log("b.8")) == jars.read(f"{jar.completed}/b.8") and os.listdir(jar.claimed) == []
+
+
+def test_a_job_that_a_worker_was_waiting_for_is_linked_before_it_begins(jar):
+    with workers.working(jar, before=lasting(60.0)) as w:
+        for name in ("a", "b"):
+            workers.place(jar, name, "ls $JJ_HOME/claimed")
+            processes.until(lambda: os.path.exists(os.path.join(jar.completed, name)))
+            # Without a job it keeps none.
+            processes.until(lambda: not os.path.exists(w.scratch))
+    assert [jars.read(jar.log(name)) for name in ("a", "b")] == ["a\n", "b\n"]
+
+
 def test_a_view_that_cannot_be_kept_hinders_no_job(jar):
     def full():
         was = fsops.link

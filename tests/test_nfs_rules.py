@@ -108,6 +108,8 @@ RULES = {
         "test_resync::test_a_directory_that_was_made_elsewhere_is_found_although_its_name_is_remembered_as_absent",
     ("resync", "opening asks whether"):
         f"{FAULTS}::test_what_a_job_has_written_elsewhere_is_as_long_as_it_is_by_now",
+    ("runner", "what another node has made there"): 
+        "test_runner::test_a_directory_that_looks_as_it_was_made_is_listed_only_where_another_computer_may_write",
     ("runner", "what other nodes have written for it"):
         "test_resync::test_a_worker_asks_before_the_start_and_after_the_end",
     ("runner", "what it has had written on other nodes"):
@@ -136,7 +138,7 @@ FIXED = "it was there before the jar was used, and nobody changes it meanwhile"
 HINT = "only a hint: the rename decides"
 MAY_ASK = {
     "departures._status": OWN, "beat.Beat.touch": OWN, "moves._is_something": OWN, "capture": OWN,
-    "runner.Runner._is_fresh": OWN, "salvage.Salvage.job": OWN,
+    "runner.Runner._is_fresh": OWN, "runner._looks": OWN, "salvage.Salvage.job": OWN,
     "blame.is_hidden": "what the cache says is the question", "errors.at_fault": ANSWERS,
     "cli": LOCAL, "config": LOCAL, "process": LOCAL, "node": LOCAL, "holders": LOCAL,
     "commands.init": LOCAL, "commands.edit": LOCAL, "layout": FIXED, "trust": FIXED, "premises": FIXED,

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from jobjar import fsops, jobenv, process
+from jobjar import fsops, jobenv, process, resync
 from support import jars, processes, workers
 from test_worker import be_quick
 
@@ -39,10 +39,14 @@ def test_nothing_of_an_earlier_job_is_visible_to_the_next(jar):
     assert printed(jar, "b.1") == "700\n"
 
 
-def test_the_directory_of_a_job_that_left_nothing_serves_the_next(jar):
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_the_directory_of_a_job_that_left_nothing_serves_the_next(jar, is_remote):
+    def be_there():
+        resync.is_on_remote = lambda directory: is_remote
     for number in range(3):
-        workers.place(jar, f"x{number}", "stat -c %i .")
-    workers.drain(jar)
+        # What they have made and removed again is nothing.
+        workers.place(jar, f"x{number}", f"stat -c %i .; test {number} = 2 || {{ touch made; rm made; }}")
+    workers.drain(jar, before=be_there)
     assert len({printed(jar, f"x{number}") for number in range(3)}) == 1
 
 
@@ -57,8 +61,25 @@ DAMAGE = {
     "it moves its directory away": "mv $JJ_SCRATCH_DIR $JJ_HOME/../away",
     "it fills its directory": "mkdir -p a/b/c; touch a/b/c/f a/f; chmod 0 a/b a",
     "it leaves links that lead out": "ln -s $JJ_HOME/../outside out; ln -s $JJ_HOME/../outside/kept file",
+    "it leaves a file and says that nothing has changed": "touch left; touch -d @0 .",
+    "it leaves a file that is as old as can be": "touch -d @0 left",
     "it nests deeply": "mkdir -p $(printf 'd/%.0s' $(seq 300))",
 }
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_a_directory_that_looks_as_it_was_made_is_listed_only_where_another_computer_may_write(jar, is_remote):
+    def count():
+        was = os.listdir
+        resync.is_on_remote = lambda directory: is_remote
+        os.listdir = lambda path=".": open(f"{jar.home}/listed", "a").write(f"{path}\n") and was(path)
+    for number, body in enumerate([":", "touch made; rm made", ":"]):
+        workers.place(jar, f"x.{9 - number}", f"echo {number} >>$JJ_HOME/listed; {body}")
+    w = workers.drain(jar, before=count)
+    listed = [line for line in jars.read(f"{jar.home}/listed").split() if len(line) == 1 or line == w.scratch]
+    listing = [w.scratch] * is_remote
+    # What has been there in between is not forgotten.
+    assert listed == ["0", *listing, "1", w.scratch, "2", *listing]
 
 
 @pytest.mark.parametrize("body", DAMAGE.values(), ids=DAMAGE)

@@ -41,6 +41,8 @@ _numbers = itertools.count()
 class Stage:
     """Stands for the runner: a job is at work while others act."""
 
+    is_hurrying = False
+
     def __init__(self, scene, worker):
         self.scene, self.output = scene, os.path.join(scene.jar.worker(worker), "output")
         self.desk = control.Desk(scene.jar, worker, frozenset([os.geteuid()]), SimpleNamespace(fresh_now=time.time),

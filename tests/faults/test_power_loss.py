@@ -42,6 +42,8 @@ JOBS = {
 class Stage:
     """Stands for the runner: notes that a job begins and ends, and prints."""
 
+    is_hurrying = False
+
     def __init__(self, worker, world):
         self.output, self.world, self.worker = os.path.join(worker, "output"), world, worker
 
