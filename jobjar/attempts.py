@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from jobjar import again, blame, fsops, jobname, moves, node, notes, resync, runner
-from jobjar.claiming import CLAIM, LEAVE, PASS_OVER, REFUSE, has_changed, vet
+from jobjar.claiming import CLAIM, LEAVE, PASS_OVER, REFUSE, Vetted, glimpse, has_changed, vet
 from jobjar.departures import Attempt, Departures
 from jobjar.directives import Request
 from jobjar.errors import TROUBLE, VANISHED, Fenced, UsageError
@@ -50,13 +50,17 @@ class Attempts:
 
         EARLY: it is to be left for as many seconds as `rest` says.
         """
-        vetted = vet(self.jar.path(place), self._trusted, server_now, self._several)
+        has_notes = notes.has(self.jar, place.name, self._is_remote)
+        # NFS: opened before, it would have to be opened and read again for its run; so it is read when it has been won.
+        # What has notes may have to be left to other nodes.
+        is_unread = self._is_remote and not has_notes
+        vetted = glimpse(self.jar.path(place), server_now) if is_unread else self._vet(place, server_now)
         if vetted.verdict == LEAVE:
             # To find that it is gone has cost the server as much as to lose it.
             return LOST if self._is_remote and vetted.found is None else LEFT
         if vetted.request and self._is_early(place, vetted.request, server_now):
             return EARLY
-        careful = self._begin(place, vetted.request)
+        careful = self._begin(place, vetted.request, has_notes)
         try:
             code = moves.claim(self.jar, place, self.claims)
         except UsageError as error:
@@ -74,9 +78,25 @@ class Attempts:
             self._secure(place)
         self.attempt.vetted = vetted
         won = Place(CLAIMS, place.category, place.name, self.claims)
+        if is_unread:
+            return self._read(won, server_now)
         if vetted.verdict == CLAIM and has_changed(self.jar.path(won), vetted, self._is_remote):
             # RACE: somebody has changed what it asks for and put it back, since it was looked at and before the rename.
             self.adopt(won, server_now)
+        return WON
+
+    def _vet(self, place: Place, server_now: float) -> Vetted:
+        return vet(self.jar.path(place), self._trusted, server_now, self._several)
+
+    def _read(self, place: Place, server_now: float) -> str:
+        """See what a job asks for that was claimed unread: WON, or EARLY when it has been put into waiting/."""
+        vetted = self.attempt.vetted = self._vet(place, server_now)
+        if "no_requeue" in vetted.request:
+            self.journal.sync()
+            self._secure(place)
+        if self._is_early(place, vetted.request, server_now):
+            self.departures.postpone(self.attempt, place, "its time has not come")
+            return EARLY
         return WON
 
     def _is_early(self, place: Place, asked: Request, server_now: float) -> bool:
@@ -96,10 +116,10 @@ class Attempts:
             self._told.add(text)
             self.log.say(text)
 
-    def _begin(self, place: Place, asked: Request) -> bool:
+    def _begin(self, place: Place, asked: Request, has_notes: bool) -> bool:
         """Write the intent of a new attempt; whether the claim must survive a power cut."""
         self._count += 1
-        self.attempt = Attempt(f"{self.nonce}-{self._count}", notes.has(self.jar, place.name, self._is_remote))
+        self.attempt = Attempt(f"{self.nonce}-{self._count}", has_notes)
         careful = self.attempt.has_notes or "no_requeue" in asked \
             or time.clock_gettime(time.CLOCK_BOOTTIME) < YOUNG_BOOT
         self._make_room(place)
@@ -123,8 +143,8 @@ class Attempts:
     def adopt(self, place: Place, server_now: float) -> None:
         """Take up a job that was found in claims/."""
         # What was thought of it before it came is forgotten.
-        vetted = vet(self.jar.path(place), self._trusted, server_now, self._several)
-        if self._begin(place, vetted.request):
+        vetted = self._vet(place, server_now)
+        if self._begin(place, vetted.request, notes.has(self.jar, place.name, self._is_remote)):
             self._secure(place)
         self.attempt.vetted = vetted
 

@@ -117,9 +117,7 @@ def vet(path: str, trusted: frozenset[int], server_now: float, several: bool = F
     `several`: whether its file may have several names.
     """
     found, head = look_into(path)
-    if found is None or not stat.S_ISREG(found.st_mode) or not _is_executable(found):
-        return Vetted(LEAVE, found=found)
-    if found.st_size == 0 and server_now - found.st_mtime < EMPTY_AGE:
+    if not _may_be_had(found, server_now):
         return Vetted(LEAVE, found=found)
     if found.st_uid not in trusted or found.st_mode & (stat.S_ISUID | stat.S_ISGID):
         return Vetted(REFUSE, why="its owner is not trusted by this worker, or it is set-id")
@@ -132,6 +130,17 @@ def vet(path: str, trusted: frozenset[int], server_now: float, several: bool = F
                       head=head)
     except UsageError as error:
         return Vetted(REFUSE, why=f"its #JJ lines will not do: {error}")
+
+
+def glimpse(path: str, server_now: float) -> Vetted:
+    """As `vet`, as far as can be said without opening the candidate: whether to CLAIM or to LEAVE it."""
+    found = fslook.known(path)
+    return Vetted(CLAIM if _may_be_had(found, server_now) else LEAVE, found=found)
+
+
+def _may_be_had(found: os.stat_result | None, server_now: float) -> bool:
+    return found is not None and stat.S_ISREG(found.st_mode) and _is_executable(found) \
+        and not (found.st_size == 0 and server_now - found.st_mtime < EMPTY_AGE)
 
 
 def has_changed(path: str, vetted: Vetted, is_remote: bool) -> bool:

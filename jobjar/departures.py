@@ -158,6 +158,10 @@ class Departures:
         """It could not be run here, by no fault of its own: put it back, uncounted."""
         self._put_back(attempt, place, why, UNCLAIMED, {})
 
+    def postpone(self, attempt: Attempt, place: Place, why: str) -> None:
+        """It is not to be begun yet: put it where it waits for its time, uncounted."""
+        self._put_back(attempt, place, why, WAITING, {})
+
     def quit(self, attempt: Attempt, place: Place, why: str) -> None:
         """It was told to end with its worker: put it back, uncounted."""
         if {"output", "error"}.intersection(attempt.vetted.request):

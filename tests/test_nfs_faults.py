@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import sys
 import time
 import types
 
@@ -10,9 +11,9 @@ import pytest
 from support import jars, network, nodes, processes, workers
 from support.network import Client, fail, lose_reply
 
-from jobjar import (arrays, awaiting, beat, blame, cancelling, census, changing, claiming, errors, expansion, feeding,
+from jobjar import (arrays, attempts, awaiting, beat, blame, cancelling, census, changing, claiming, errors, expansion, feeding,
                     fetching, fslook, fsops, inspection, job, journal, layout, moves, notes, orders, registration,
-                    reservation, resync, shelf, states, streaming, submission, waiting, watch)
+                    reservation, resync, runner, shelf, states, streaming, submission, waiting, watch)
 from jobjar.layout import Place
 
 MINE = reservation.text("rain.1", "rain-1")
@@ -761,6 +762,77 @@ def test_a_candidate_that_only_a_cache_still_knows_is_left(jar, monkeypatch):
         for name in ("stat", "lstat"):
             patch.setattr(os, name, lambda *_, **__: remembered)
         assert claiming.vet(path, frozenset([os.geteuid()]), remembered.st_mtime + 10).verdict == claiming.LEAVE
+
+
+def shared_with_others(also=lambda: None):
+    """For `before`: other computers may write to the jar."""
+    def install():
+        resync.is_on_remote = lambda directory: True
+        also()
+    return install
+
+
+def test_where_others_may_write_a_job_is_opened_when_it_has_been_won(jar):
+    """What is opened before its claim has to be opened again: four requests more for each job."""
+    workers.place(jar, "a.0", "echo ran")
+    with open(os.path.join(jar.home, "said"), "w", buffering=1, encoding="utf-8") as said:
+        def listen():
+            sys.addaudithook(lambda event, arguments: said.write(f"{event} {arguments[0]}\n")
+                             if event in ("open", "os.rename") and str(arguments[0]).endswith("/a.0") else None)
+        workers.drain(jar, before=shared_with_others(listen))
+    first, second, *_ = jars.read(os.path.join(jar.home, "said")).splitlines()
+    assert first == f"os.rename {jar.unclaimed}/a.0" and second.startswith("open ") and "/claims/a.0" in second
+    assert jars.read(jar.log("a.0")) == "ran\n"
+
+
+@pytest.mark.parametrize("mode, text", [(0o644, "true"), (0o755, "")], ids=["not executable", "empty and young"])
+def test_where_others_may_write_what_is_no_job_is_left_all_the_same(jar, mode, text):
+    path = workers.place(jar, "a.0", text, mode=mode)
+    if not text:
+        os.truncate(path, 0)
+    workers.place(jar, "b.0")
+    workers.drain(jar, before=shared_with_others())
+    assert (os.listdir(jar.unclaimed), os.listdir(jar.completed)) == (["a.0"], ["b.0"])
+
+
+def test_where_others_may_write_a_job_that_is_never_to_be_begun_twice_is_on_the_disk_as_begun_before_it_begins(jar):
+    jars.write(os.path.join(jar.unclaimed, "a.0"), "#!/bin/sh\n#JJ --no-requeue\ntrue\n")
+    said = os.path.join(jar.home, "said")
+
+    def listen():
+        def told(module, name):
+            was = getattr(module, name)
+
+            def act(*arguments, **more):
+                with open(said, "a", encoding="utf-8") as file:
+                    print(name, arguments[0] if name == "sync_directory" else "", file=file)
+                return was(*arguments, **more)
+            setattr(module, name, act)
+        attempts.YOUNG_BOOT = 0.0
+        told(journal.Journal, "sync"), told(fsops, "sync_directory"), told(runner.Runner, "_spawn")
+    w = workers.drain(jar, before=shared_with_others(listen))
+    lines = [line.split() for line in jars.read(said).splitlines()]
+    start = lines.index(["_spawn"])
+    assert lines[start - 2:start] == [["sync"], ["sync_directory", w.claims + "/"]]
+
+
+def test_where_others_may_write_a_job_whose_time_has_not_come_goes_to_waiting_when_it_is_found_in_the_queue(jar):
+    jars.write(os.path.join(jar.unclaimed, "a.0"), "#!/bin/sh\n#JJ --begin=2099-01-01T00:00:00\ntrue\n")
+    w = workers.drain(jar, before=shared_with_others())
+    assert os.listdir(jar.waiting) == ["a.0"] and os.listdir(jar.unclaimed) == os.listdir(jar.claimed) == []
+    assert "its time has not come" in w.log() and notes.tries(jar, "a.0", None) == 0
+
+
+def test_where_others_may_write_a_job_with_notes_is_read_before_it_is_claimed(jar):
+    """It may have failed here, and be another node's to try."""
+    jars.write(os.path.join(jar.unclaimed, "a.0"), "#!/bin/sh\n#JJ --retries=3\ntrue\n")
+    notes.add(jar, "snow.1", "a.0", None, notes.REQUEUE, a="x-1", counts=True, node=workers.NODE)
+
+    def never_ours():
+        from jobjar import again
+        again.Others.leave = lambda *_: 30.0
+    workers.drain(jar, before=shared_with_others(never_ours))
+    assert os.listdir(jar.unclaimed) == ["a.0"]
 
 
 def test_a_job_that_was_changed_on_another_node_before_its_claim_is_read_anew(jar, monkeypatch):

@@ -25,6 +25,8 @@ RULES = {
     ("departures", "a server that does not answer"): f"{FAULTS}::test_a_server_that_does_not_answer_fences_nobody",
     ("attempts", "where another node can have changed a file"):
         f"{FAULTS}::test_a_job_that_was_changed_on_another_node_before_its_claim_is_read_anew",
+    ("attempts", "opened before, it would have to"):
+        f"{FAULTS}::test_where_others_may_write_a_job_is_opened_when_it_has_been_won",
     ("beat", "since an earlier beat"): f"{GLANCE}::test_the_servers_clock_is_asked_before_a_listing_is_judged_by_it",
     ("beat", "a lost reply says"): f"{FAULTS}::test_the_servers_clock_is_told_although_the_reply_was_lost",
     ("beat", "and FUSE: setting a file's times"): f"{FAULTS}::test_the_servers_clock_is_that_of_a_file_just_made",
