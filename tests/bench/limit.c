@@ -6,9 +6,9 @@
    MODE exec    starts each job where it lies, and waits for it
         full    claim by rename, link in claimed/, fresh scratch directory, start and wait, rename to completed/,
                 link and directory removed: what any queue of this kind does
-        worker  what a worker of Job Jar cannot do without: two lines in a journal, claim by rename, link in claimed/,
-                start in a session of its own with its output appended to a file, wait, a reservation in completed/,
-                rename over it, link removed; the scratch directory is used again
+        worker  what a worker of Job Jar cannot do without for a short and silent job: two lines in a journal, claim by
+                rename, start in a session of its own with its output appended to a file, wait, a look whether the name
+                is free elsewhere, exclusive rename to completed/; the scratch directory is used again
    KIND script  two lines for /bin/sh, a file for each job
         link    names of one copy of /bin/true
    DIRECTORY    absolute; it is made, and must not be there */
@@ -103,6 +103,20 @@ static void run(const char *file, const char *scratch, const char *output) {
     must(waitpid(child, &status, 0) == child && !status, "a job");
 }
 
+static void finish(const char *name, const char *file, const char *final) {
+    static const char *OTHERS[] = {"failed", "logs"};
+    char path[300];
+    struct stat found;
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", OTHERS[i], name);
+        must(lstat(path, &found) && errno == ENOENT, path);
+    }
+    if (!renameat2(AT_FDCWD, file, AT_FDCWD, final, RENAME_NOREPLACE)) return;
+    /* A network file system has no exclusive rename: there the name is reserved. */
+    must(errno == EINVAL && !symlink("reserved:rain.4711:01c699ffffc-2daf99.4583-3", final), final);
+    must(!rename(file, final), final);
+}
+
 static void serve(const char *name, int me, int journal) {
     char from[300], file[LONGEST], text[400], view[300], scratch[LONGEST], output[LONGEST], final[300];
     snprintf(from, sizeof from, "unclaimed/%s", name);
@@ -113,19 +127,21 @@ static void serve(const char *name, int me, int journal) {
     if (is_worker) write_line(journal, "claim", name);
     snprintf(file, sizeof file, "%s/workers/%d/claims/%s", top, me, name);
     if (rename(from, file)) { must(errno == ENOENT, from); return; }
+    snprintf(final, sizeof final, "completed/%s", name);
+    if (is_worker) {
+        run(file, scratch, output);
+        write_line(journal, "end", name);
+        finish(name, file, final);
+        return;
+    }
     snprintf(text, sizeof text, "../workers/%d/claims/%s", me, name);
     snprintf(view, sizeof view, "claimed/%s", name);
     must(!symlink(text, view), view);
-    if (is_full) must(!mkdir(scratch, 0700), scratch);
+    must(!mkdir(scratch, 0700), scratch);
     run(file, scratch, output);
-    snprintf(final, sizeof final, "completed/%s", name);
-    if (is_worker) {
-        write_line(journal, "end", name);
-        must(!symlink("reserved:rain.4711:01c699ffffc-2daf99.4583-3", final), final);
-    }
     must(!rename(file, final), final);
     must(!unlink(view), view);
-    if (is_full) must(!rmdir(scratch), scratch);
+    must(!rmdir(scratch), scratch);
 }
 
 static int is_job(const struct dirent *entry) { return entry->d_name[0] != '.'; }
@@ -152,7 +168,7 @@ static void work(int me, int processes) {
 }
 
 int main(int count, char **words) {
-    static const char *DIRECTORIES[] = {"unclaimed", "workers", "claimed", "completed"};
+    static const char *DIRECTORIES[] = {"unclaimed", "workers", "claimed", "completed", "failed", "logs"};
     int status, bad = 0;
     if (count != 6) { fprintf(stderr, "usage: limit MODE KIND JOBS PROCESSES DIRECTORY\n"); return 2; }
     int processes = atoi(words[4]);
@@ -160,7 +176,7 @@ int main(int count, char **words) {
     is_worker = !strcmp(words[1], "worker");
     top = words[5];
     must(!mkdir(top, 0755) && !chdir(top), top);
-    for (int i = 0; i < 4; i++) must(!mkdir(DIRECTORIES[i], 0755), DIRECTORIES[i]);
+    for (int i = 0; i < 6; i++) must(!mkdir(DIRECTORIES[i], 0755), DIRECTORIES[i]);
     double began = now();
     fill(words[2], atoi(words[3]));
     double filled = now();
