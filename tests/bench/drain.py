@@ -4,6 +4,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
+import psutil
+
 from bench import yardsticks
 from bench.ground import Ground, paused, until_done
 from bench.rows import Goal, Row, in_turn
@@ -19,9 +21,11 @@ KINDS = {"script": "scripts", "link": "names of one /bin/true"}
 def drain(ground: Ground) -> Iterator[Row]:
     """From the moment in which two workers that are there may begin to the last completion."""
     for kind, named in KINDS.items():
+        used: list[float] = []
+        least_used: list[float] = []
         ours, full, worker, python, least = in_turn(
-            ground.rounds, lambda: drained(ground, kind, ground.jobs),
-            lambda: yardsticks.limit_rate(ground, "full", kind, ground.jobs),
+            ground.rounds, lambda: drained(ground, kind, ground.jobs, used),
+            lambda: yardsticks.limit_rate(ground, "full", kind, ground.jobs, least_used),
             lambda: yardsticks.limit_rate(ground, "worker", kind, ground.jobs),
             lambda: yardsticks.python_rate(ground, kind, ground.jobs),
             lambda: yardsticks.limit_rate(ground, "exec", kind, ground.jobs))
@@ -30,6 +34,8 @@ def drain(ground: Ground) -> Iterator[Row]:
         yield Row("drain", what, "jobs/s", ours, "C, a worker's calls", worker)
         yield Row("drain", what, "jobs/s", ours, "bare Python", python)
         yield Row("drain", what, "jobs/s", ours, "C, start and wait", least)
+        # Steadier than the clock on a machine with other work.
+        yield Row("drain", f"{what}, processor time", "ms a job", used, "C, any queue's calls", least_used)
 
 
 def ends(ground: Ground) -> Iterator[Row]:
@@ -40,14 +46,22 @@ def ends(ground: Ground) -> Iterator[Row]:
               Goal(">=", 0.75))
 
 
-def drained(ground: Ground, kind: str, jobs: int) -> float:
-    """Jobs that two workers work off in a second."""
+def drained(ground: Ground, kind: str, jobs: int, used: list[float] | None = None) -> float:
+    """Jobs that two workers work off in a second; into `used`, milliseconds of processor time a job."""
     fill: Callable[[Jar, int], None] = {"script": submit, "link": link}[kind]
     with ground.jar() as jar, ground.workers(jar, WORKERS) as pids:
         with paused(jar):
             fill(jar, jobs)
-            began = time.time()
-        return jobs / (until_done(jar, pids, jobs) - began)
+            before, began = sum(map(_spent, pids)), time.time()
+        ended = until_done(jar, pids, jobs)
+        if used is not None:
+            used.append((sum(map(_spent, pids)) - before) / jobs * 1000)
+        return jobs / (ended - began)
+
+
+def _spent(pid: int) -> float:
+    """Seconds of processor time of a process and of its children that have ended."""
+    return sum(psutil.Process(pid).cpu_times()[:4])
 
 
 def submit(_jar: Jar, jobs: int) -> None:

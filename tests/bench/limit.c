@@ -1,6 +1,7 @@
 /* The least that a queue in a directory can do for a job, in C: what this machine and its file system allow.
 
-   limit MODE KIND JOBS PROCESSES DIRECTORY      prints: seconds for making the jobs, seconds for working them off
+   limit MODE KIND JOBS PROCESSES DIRECTORY      prints: seconds for making the jobs, seconds for working them off,
+                                                 seconds of processor time for that, the jobs' own included
 
    PROCESSES 0 makes the jobs and does no more
    MODE exec    starts each job where it lies, and waits for it
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -41,6 +43,12 @@ static double now(void) {
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
     return at.tv_sec + at.tv_nsec / 1e9;
+}
+
+static double used(void) {
+    struct rusage found;
+    getrusage(RUSAGE_CHILDREN, &found);
+    return found.ru_utime.tv_sec + found.ru_stime.tv_sec + (found.ru_utime.tv_usec + found.ru_stime.tv_usec) / 1e6;
 }
 
 static void make_file(const char *path, const char *data, size_t size) {
@@ -188,6 +196,6 @@ int main(int count, char **words) {
         if (!child) { work(me, processes); _exit(0); }
     }
     while (wait(&status) > 0) bad |= status;
-    printf("%.6f %.6f\n", filled - began, now() - filled);
+    printf("%.6f %.6f %.6f\n", filled - began, now() - filled, used());
     return bad != 0;
 }

@@ -30,23 +30,28 @@ def compiled(ground: Ground, source: str, *options: str) -> str:
     return program
 
 
-def limit(ground: Ground, mode: str, kind: str, jobs: int, count: int = 2) -> tuple[float, float]:
-    """Seconds that the C program needs for making so many jobs, and for working them off in `count` processes."""
+def limit(ground: Ground, mode: str, kind: str, jobs: int, count: int = 2) -> tuple[float, float, float]:
+    """Seconds that the C program needs for making so many jobs, for working them off in `count` processes, and those of
+    processor time in the latter."""
     program = compiled(ground, "limit.c")
     with ground.directory() as place:
         words = [program, mode, kind, str(jobs), str(count), place]
-        made, worked = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
-    return float(made), float(worked)
+        made, worked, used = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    return float(made), float(worked), float(used)
 
 
-def limit_rate(ground: Ground, mode: str, kind: str, jobs: int) -> float:
-    """Jobs that two processes of the C program work off in a second."""
-    return jobs / limit(ground, mode, kind, jobs)[1]
+def limit_rate(ground: Ground, mode: str, kind: str, jobs: int, used: list[float] | None = None) -> float:
+    """Jobs that two processes of the C program work off in a second; into `used`, milliseconds of processor time a
+    job."""
+    _, took, spent = limit(ground, mode, kind, jobs)
+    if used is not None:
+        used.append(spent / jobs * 1000)
+    return jobs / took
 
 
 def limit_whole(ground: Ground, mode: str, kind: str, jobs: int) -> float:
     """As `limit_rate`, the making of the jobs included."""
-    return jobs / sum(limit(ground, mode, kind, jobs))
+    return jobs / sum(limit(ground, mode, kind, jobs)[:2])
 
 
 def python_rate(ground: Ground, kind: str, jobs: int) -> float:
