@@ -1,8 +1,11 @@
 """What a job prints, in a file of the worker's own that is kept from growing without end."""
 
+import fcntl
 import os
 import stat
 from collections.abc import Callable
+
+from jobjar import process
 
 # How much of the end of a log that has grown too long is kept.
 TAIL = 65536
@@ -18,9 +21,29 @@ class Capture:
                  set_aside: Callable[[str, str], None]) -> None:
         self.path, self.dropped = path, 0
         self._most, self._report, self._set_aside = most, report, set_aside
+        self._handle: int | None = None
+        self._flags = self._inode = 0
+        # Whether it is empty, and the file that is open.
+        self._is_as_new = False
+
+    def open(self) -> int:
+        """A descriptor by which the next job appends to the file: that of the job before, if that has left all as new.
+
+        To open it for each job costs a file server two requests.
+        """
+        if self._handle is not None and not (self._is_as_new
+                                             and fcntl.fcntl(self._handle, fcntl.F_GETFL) == self._flags):
+            handle, self._handle = self._handle, None
+            os.close(handle)
+        if self._handle is None:
+            self._handle = os.open(self.path, process.APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            self._flags, self._inode = fcntl.fcntl(self._handle, fcntl.F_GETFL), os.fstat(self._handle).st_ino
+        self._is_as_new = False
+        return self._handle
 
     def bound(self) -> int:
         """Keep it a file of at most about JJ_MAX_LOG bytes; how much is in it, -1 when nobody can say. Never fails."""
+        self._is_as_new = False
         try:
             found = os.lstat(self.path)
             if not stat.S_ISREG(found.st_mode):
@@ -31,6 +54,7 @@ class Capture:
                 os.chmod(self.path, 0o600)
             if found.st_size > self._most:
                 self._cut()
+            self._is_as_new = not found.st_size and found.st_ino == self._inode
             return found.st_size
         except FileNotFoundError:
             return 0

@@ -75,13 +75,13 @@ def open_lock(path: str) -> int:
     return handle
 
 
-def start(arguments: list[str], environment: dict[str, str], output: str, lock: int) -> int:
+def start(arguments: list[str], environment: dict[str, str], output: int, lock: int) -> int:
     """Start a job in the current directory and return its pid, which is also its session; OSError as exec gives it.
 
-    Default signals, nothing on stdin, both streams appended to `output`, nothing inherited but `lock`.
+    Default signals, nothing on stdin, both streams to the descriptor `output`, nothing inherited but `lock`.
     """
     actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-               (os.POSIX_SPAWN_OPEN, 1, output, APPEND | os.O_NOFOLLOW, 0o600),
+               (os.POSIX_SPAWN_DUP2, output, 1),
                (os.POSIX_SPAWN_DUP2, 1, 2), (os.POSIX_SPAWN_DUP2, lock, lock)]
     return os.posix_spawn(arguments[0], arguments, environment, file_actions=actions, setsid=True,
                           setsigmask=(), setsigdef=SIGNALS)

@@ -118,7 +118,7 @@ class Runner:
         """Whether this node can start anything: when it can, what a job could not be started for is its own doing."""
         try:
             self._make_scratch()
-            pid = process.start(["/bin/sh", "-c", ":"], self._base, self.output, self._lock)
+            pid = process.start(["/bin/sh", "-c", ":"], self._base, self._capture.open(), self._lock)
             return os.waitpid(pid, 0)[1] == 0 and not os.statvfs(self.directory).f_flag & os.ST_NOEXEC
         except OSError:
             return False
@@ -144,7 +144,7 @@ class Runner:
 
     def _spawn(self, words: list[str], begin: Start) -> int:
         if begin.terms is None:
-            return process.start(words, begin.environment, self.output, self._lock)
+            return process.start(words, begin.environment, self._capture.open(), self._lock)
         pid, self._feeder = launch.start(words, begin.environment, begin.terms, self.output, self._lock)
         return pid
 

@@ -143,14 +143,15 @@ def test_the_local_directory_is_ours_alone_whatever_the_environment_says(monkeyp
 def test_starting_says_what_exec_says(tmp_path):
     path = str(tmp_path / "x")
     lock = process.open_lock(str(tmp_path / "lock"))
+    output = os.open(tmp_path / "output", process.APPEND)
     try:
         with pytest.raises(FileNotFoundError):
-            process.start([path], {}, str(tmp_path / "output"), lock)
+            process.start([path], {}, output, lock)
         jars.write(path, "no program")
         with pytest.raises(OSError, match="Exec format"):
-            process.start([path], {}, str(tmp_path / "output"), lock)
+            process.start([path], {}, output, lock)
     finally:
-        os.close(lock)
+        os.close(lock), os.close(output)
 
 
 BURIES = """import os, subprocess, sys, time

@@ -4,6 +4,7 @@ import errno
 import os
 import pwd
 import signal
+import sys
 import stat
 
 import pytest
@@ -238,6 +239,31 @@ def test_whatever_a_job_does_to_the_file_it_prints_to_the_next_job_s_is_its_own(
     w = workers.drain(jar)
     assert printed(jar, "b.1") == "b\n" and [end["state"] for end in w.ends()] == ["COMPLETED"] * 2
     assert (tmp_path / "kept").read_text() == "kept" and not os.path.islink(jar.log("a.2"))
+
+
+def test_what_a_job_does_to_its_standard_output_is_nothing_to_the_next_one(jar):
+    workers.place(jar, "a.2", "import fcntl, os\nfcntl.fcntl(1, fcntl.F_SETFL, 0)\nos.lseek(1, 100, 0)\n",
+                  header="#!/usr/bin/python3 -S\n")
+    workers.place(jar, "b.1", "echo b")
+    workers.drain(jar)
+    assert printed(jar, "b.1") == "b\n"
+
+
+def test_silent_jobs_share_one_opening_of_the_file_that_they_would_print_to(jar, tmp_path):
+    """Each opening costs a file server two requests."""
+    opened = tmp_path / "opened"
+
+    def listen():
+        sys.addaudithook(lambda event, arguments: event == "open" and str(arguments[0]).endswith("/output")
+                         and (os.write(handle, b"x"), None)[1])
+    handle = os.open(opened, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        for name in ("a", "b", "c"):
+            workers.place(jar, name)
+        workers.drain(jar, before=listen)
+    finally:
+        os.close(handle)
+    assert opened.read_text() == "x" and sorted(os.listdir(jar.completed)) == ["a", "b", "c"]
 
 
 # The end.
