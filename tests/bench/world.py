@@ -1,0 +1,231 @@
+"""A simulated file server and the clock of whoever asks it, put where the modules of the project find their own.
+
+Nothing here decides anything. An operation costs its worker the way there and back, and the time that the server needs
+for it and for all that it was asked before.
+"""
+
+import contextlib
+import functools
+import random
+import sys
+import time
+import types
+from collections import Counter, namedtuple
+from collections.abc import Iterator, MutableSequence, Sequence
+
+from jobjar import beat, fslook, jobname
+from jobjar.layout import Jar
+
+# Where the clocks of all computers stand when a simulation begins, in s since the epoch.
+EPOCH = 1_800_000_000.0
+# A listing comes in answers of so many names; so many names are for the server as much work as one operation.
+NAMES_PER_ANSWER, NAMES_PER_OPERATION = 1000, 100
+# What has not been changed since the simulation began was changed then, in s.
+LONG_AGO = -3600.0
+
+Entry = namedtuple("Entry", "name")
+
+
+class Shared(MutableSequence):
+    """A list that many workers have alike, save for its end: what one of them changes is behind what they share."""
+
+    __slots__ = ("_base", "_kept", "_end")
+
+    def __init__(self, base: Sequence[str]) -> None:
+        self._base, self._kept, self._end = base, len(base), []
+
+    def __len__(self) -> int:
+        return self._kept + len(self._end)
+
+    def __getitem__(self, at: int | slice) -> object:
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(len(self)))]
+        at = self._place(at)
+        return self._base[at] if at < self._kept else self._end[at - self._kept]
+
+    def __setitem__(self, at: int, value: str) -> None:
+        self._end[self._own(at)] = value
+
+    def __delitem__(self, at: int | slice) -> None:
+        if isinstance(at, slice):
+            for one in sorted(range(*at.indices(len(self))), reverse=True):
+                del self[one]
+        elif self._place(at) == self._kept - 1 and not self._end:
+            self._kept -= 1
+        else:
+            del self._end[self._own(at)]
+
+    def insert(self, at: int, value: str) -> None:
+        """As list.insert."""
+        at = max(0, at + len(self)) if at < 0 else min(at, len(self))
+        self._end.insert(at - self._kept if at >= self._kept else self._own(at), value)
+
+    def _place(self, at: int) -> int:
+        place = at + len(self) if at < 0 else at
+        if not 0 <= place < len(self):
+            raise IndexError(at)
+        return place
+
+    def _own(self, at: int) -> int:
+        """Where this is in the end of one's own, which begins there from now on if it began behind it."""
+        place = self._place(at)
+        if place < self._kept:
+            self._end[:0] = self._base[place:self._kept]
+            self._kept = place
+        return place - self._kept
+
+
+class Snapshot:
+    """What a listing shows. `order`: the names as the first worker has arranged them who listed this."""
+
+    def __init__(self, entries: Sequence[Entry], version: int, at: float) -> None:
+        self.entries, self.version, self.at = tuple(entries), version, at
+        self.order: tuple[str, ...] | None = None
+
+
+class Directory:
+    """One directory of the queue."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.changed = LONG_AGO
+        self._version = 0
+        self._last: Snapshot | None = None
+
+    def put(self, name: str, now: float) -> None:
+        """A job is submitted."""
+        self.entries[name] = Entry(name)
+        self._change(now)
+
+    def remove(self, name: str, now: float) -> bool:
+        """A job is claimed; False when it is not there any more."""
+        if self.entries.pop(name, None) is None:
+            return False
+        self._change(now)
+        return True
+
+    def _change(self, now: float) -> None:
+        self.changed, self._version = now, self._version + 1
+
+    def shown(self, now: float, grain: float) -> Snapshot:
+        """What is there now, or was less than `grain` seconds ago when somebody else has listed it then."""
+        last = self._last
+        if last is None or last.version != self._version and now - last.at >= grain:
+            last = self._last = Snapshot(self.entries.values(), self._version, now)
+        return last
+
+
+class Server:
+    """One queue of operations. `now` is the clock of the worker whose event, begun at `event`, is going on."""
+
+    def __init__(self, rate: float, trip: float) -> None:
+        self.service, self.trip = 1 / rate, trip
+        self.event = self.now = self._free = 0.0
+        # What the server did for whom: the time it needed, and how often.
+        self.time: Counter[str] = Counter()
+        self.count: Counter[str] = Counter()
+        # Operations a second that workers with a job ask for all the time; the rest of the server is for the others.
+        self.steady = 0.0
+
+    def begin(self, at: float) -> None:
+        """What follows happens at that time."""
+        self.event = self.now = at
+
+    def is_ahead(self) -> bool:
+        """Whether the worker's clock has gone on so far that others may have done something meanwhile."""
+        return self.now - self.event > self.trip
+
+    def ask(self, what: str, weight: float = 1.0, answers: int = 1) -> float:
+        """Let the server work, for as many operations as `weight` says; when it does so."""
+        need = weight * self.service / max(0.05, 1 - self.steady * self.service)
+        waits = max(0.0, self._free - self.event)
+        self._free = max(self._free, self.event) + need
+        self.time[what] += weight * self.service
+        self.count[what] += answers
+        self.now += waits + answers * self.trip + need
+        return self.now - self.trip / 2
+
+
+class World:
+    """The server with the directories of one jar, which has so many workers' directories; `grain`: see `shown`."""
+
+    def __init__(self, server: Server, jar: Jar, workers: int, grain: float) -> None:
+        self.server, self.jar, self.workers, self.grain = server, jar, workers, grain
+        self.queue: dict[str, Directory] = {}
+        # When others of the directories that workers look at were changed.
+        self.changes: dict[str, float] = {}
+        # What the listing shows that a worker is about to make, as the server has told it already: path → when it was
+        # changed when the listing began, and the names. Then: when it ends, and what was listed last.
+        self.told: dict[str, tuple[float, Snapshot]] = {}
+        self.told_at = 0.0
+        self.listed: Snapshot | None = None
+
+    def stamp(self, directory: str) -> int:
+        """As fslook.stamp."""
+        if directory in self.told:
+            return _mtime(self.told[directory][0])
+        self.server.ask("looks")
+        found = self.queue.get(directory)
+        if found is None and directory.startswith(self.jar.unclaimed + "/"):
+            return -1
+        return _mtime(found.changed if found else self.changes.get(directory, LONG_AGO))
+
+    def scan(self, directory: str) -> Sequence[Entry]:
+        """As fslook.scan. What others have arranged already is not shown again: see `simulation.arranged_once`."""
+        if directory not in self.queue:
+            self.server.ask("looks")
+            return ()
+        _, self.listed = self.told.pop(directory)
+        self.server.now = max(self.server.now, self.told_at)
+        return self.listed.entries if self.listed.order is None else ()
+
+    def names(self, directory: str) -> list[str]:
+        """As fslook.names, of directories in which there is nothing that matters."""
+        count = self.workers if directory == self.jar.workers else 10
+        answers = count // NAMES_PER_ANSWER + 1
+        self.server.ask("workers/" if count > 10 else "looks", answers + count / NAMES_PER_OPERATION, answers)
+        return []
+
+    def touch(self, one: beat.Beat) -> None:
+        """As Beat.touch."""
+        one._at, one._offset = self.server.now, EPOCH
+        self.server.ask("beats", 2, 2)
+
+    def forget_listing(self, _: str) -> bool:
+        """As fslook.forget_listing."""
+        self.server.ask("looks")
+        return True
+
+    @contextlib.contextmanager
+    def installed(self, seed: int) -> Iterator[None]:
+        """Let the project's code live here meanwhile."""
+        stand_ins = {time: _like(time, monotonic=lambda: self.server.now, time=lambda: EPOCH + self.server.now),
+                     fslook: _like(fslook, stamp=self.stamp, scan=self.scan, names=self.names,
+                                   forget_listing=self.forget_listing, is_file_entry=lambda entry: True),
+                     # Many workers list the same names.
+                     jobname: _like(jobname, **{name: functools.cache(getattr(jobname, name))
+                                                for name in ("split", "number", "array_index")}),
+                     random: random.Random(seed)}
+        touch, beat.Beat.touch = beat.Beat.touch, lambda one: self.touch(one)
+        replaced = [(module, name, value) for module in _modules() for name, value in vars(module).items()
+                    if isinstance(value, types.ModuleType) and value in stand_ins]
+        try:
+            for module, name, value in replaced:
+                setattr(module, name, stand_ins[value])
+            yield
+        finally:
+            beat.Beat.touch = touch
+            for module, name, value in replaced:
+                setattr(module, name, value)
+
+
+def _modules() -> list[types.ModuleType]:
+    return [module for name, module in sys.modules.items() if name.startswith("jobjar.")]
+
+
+def _like(module: types.ModuleType, **others: object) -> types.SimpleNamespace:
+    return types.SimpleNamespace(**{**vars(module), **others})
+
+
+def _mtime(at: float) -> int:
+    return int((EPOCH + at) * 1e9)
