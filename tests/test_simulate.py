@@ -12,7 +12,7 @@ from bench.simulation import Simulation
 from bench.world import Server, Shared
 from support import processes
 
-from jobjar import claiming, glance, jobname, worker
+from jobjar import claiming, glance, jobname, shelf, worker
 
 PROGRAM = os.path.join(processes.TOP, "tests", "bench", "simulate.py")
 
@@ -29,7 +29,7 @@ def claimed(done):
 def test_no_job_is_lost_and_none_is_claimed_twice(more):
     done = run(30, 300, length=2.0, **more)
     names = claimed(done)
-    left = [name for shelf in done.shelves for name in shelf.entries]
+    left = [name for there in done.shelves for name in there.entries]
     assert sorted(names + left) == sorted(name for names in done.submitted for name in names)
     # A stream ends with some that have just come.
     assert len(left) < 100 if more.get("load") else not left
@@ -65,11 +65,14 @@ def test_one_seed_gives_one_answer_and_another_seed_another():
 
 
 def test_the_order_of_claiming_is_the_project_s_own(monkeypatch):
+    real = claiming.Queue.take
+
     def youngest(queue):
-        for shelf in queue.shelves:
-            if shelf.candidates:
-                return shelf, claiming.Place(claiming.states.UNCLAIMED, shelf.category, shelf.candidates.pop(0))
-        return None
+        taken = real(queue)
+        if taken and taken[0].has_candidates():
+            taken[0]._ranks.insert(0, taken[0]._rank(taken[1].name))
+            return taken[0], taken[1]._replace(name=taken[0]._ranks.pop()[-1])
+        return taken
     monkeypatch.setattr(claiming.Queue, "take", youngest)
     done = run(1, 50, length=1.0)
     assert claimed(done)[0] == max(done.submitted[0].keys() - done.urgent.keys())
@@ -77,7 +80,7 @@ def test_the_order_of_claiming_is_the_project_s_own(monkeypatch):
 
 def test_when_it_is_looked_anew_is_the_project_s_own(monkeypatch):
     before = run(5, 100, length=1.0).server.count
-    monkeypatch.setattr(claiming.Shelf, "is_due", lambda shelf: not shelf.candidates)
+    monkeypatch.setattr(shelf.Shelf, "is_due", lambda one: not one.has_candidates())
     assert run(5, 100, length=1.0).server.count["with names"] < before["with names"] / 2
 
 
@@ -96,8 +99,8 @@ def test_listings_that_are_arranged_once_for_all_change_nothing(monkeypatch):
 
 def test_afterwards_the_project_has_its_own_clock_again():
     run(2, 10, length=1.0)
-    assert claiming.time is glance.time is time and claiming.jobname is jobname
-    assert worker.random is random
+    assert shelf.time is glance.time is time and shelf.jobname is jobname
+    assert worker.random is shelf.random is random
 
 
 def test_a_run_that_is_too_long_is_cut_short_and_says_so():
@@ -121,10 +124,12 @@ def test_a_shared_list_is_a_list():
         ours, others, real = Shared(tuple(names)), Shared(tuple(names)), list(names)
         for _ in range(40):
             at = chance.randrange(-len(real), len(real))
-            act = chance.choice([lambda it: it.pop(), lambda it: it.pop(at), lambda it: it.append("x"),
+            act = chance.choice([lambda it: it.pop(), lambda it: it.pop(at), lambda it: it.pop(at), lambda it: it.append("x"),
                                  lambda it: it.insert(at, "y"), lambda it: it.__setitem__(at, "z"),
                                  lambda it: it.__delitem__(slice(at, None, 2)) if len(real) > 20 else None,
-                                 lambda it: it[at:]])
+                                 lambda it: it[at:],
+                                 # A candidate is put back where it was.
+                                 lambda it: it.insert(at % len(real), it.pop(at))])
             assert act(ours) == act(real)
             assert list(ours) == real and len(ours) == len(real) and bool(ours) == bool(real)
             if not real:

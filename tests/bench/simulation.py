@@ -5,6 +5,7 @@ where the server would answer. docs/scale.md says what is simulated and what is 
 """
 
 import contextlib
+import gc
 import heapq
 import random
 import time
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 
 from bench.world import EPOCH, NAMES_PER_ANSWER, NAMES_PER_OPERATION, Directory, Server, Shared, Snapshot, World
 
-from jobjar import attempts, claiming, signs, states, waiting, worker
+from jobjar import attempts, claiming, shelf, signs, states, waiting, worker
 from jobjar.beat import Beat
 from jobjar.layout import Jar, Place
 
@@ -29,6 +30,9 @@ LOOKS = 3
 # With more workers than that, whoever lists within GRAIN seconds sees the same: sorting is what takes long here.
 MANY, GRAIN = 1000, 0.1
 
+# What a shelf makes of a listing.
+ARRANGED = ("_ranks", "_first", "_last")
+
 # What is simulated. `load`: the share of the workers that the submissions keep busy; None: all jobs wait from the
 # beginning. `length`: of a job, on average; `rtt`: to the server and back; both s. `job_ops`: the operations for one
 # job. `limit`: of events, after which the run is cut short.
@@ -39,23 +43,23 @@ Plan = namedtuple("Plan", "workers jobs length rtt server_ops categories seed lo
 class Trying(Exception):
     """A worker is about to try for a candidate of this shelf."""
 
-    def __init__(self, shelf: claiming.Shelf, place: Place) -> None:
+    def __init__(self, shelf: shelf.Shelf, place: Place) -> None:
         self.shelf, self.place = shelf, place
 
 
 class Listing(Exception):
     """A worker is about to list these shelves."""
 
-    def __init__(self, shelves: list[claiming.Shelf]) -> None:
+    def __init__(self, shelves: list[shelf.Shelf]) -> None:
         self.shelves = shelves
 
 
 class Queue(claiming.Queue):
     """The project's, which says once more what was due when a worker goes on where `Listing` has left him."""
 
-    again: list[claiming.Shelf] | None = None
+    again: list[shelf.Shelf] | None = None
 
-    def due(self) -> list[claiming.Shelf]:
+    def due(self) -> list[shelf.Shelf]:
         """As the project's."""
         again, self.again = self.again, None
         return super().due() if again is None else again
@@ -85,7 +89,7 @@ class Worker(worker.Worker):
         self._pause = 1.0
         self.result, self.is_told = "", False
 
-    def go_on(self, shelves: list[claiming.Shelf]) -> None:
+    def go_on(self, shelves: list[shelf.Shelf]) -> None:
         """The server has told what is on these shelves, which were due: they are to be listed now."""
         self.queue.again, self.is_told = shelves, True
 
@@ -99,13 +103,13 @@ class Worker(worker.Worker):
         self._idle_since, self._pause = None, 1.0
         self.signs.expire()
 
-    def _list(self, shelves: list[claiming.Shelf]) -> None:
+    def _list(self, shelves: list[shelf.Shelf]) -> None:
         if shelves and not self.is_told:
             raise Listing(shelves)
         self.is_told = False
         super()._list(shelves)
 
-    def _claim(self, shelf: claiming.Shelf, place: Place) -> bool:
+    def _claim(self, shelf: shelf.Shelf, place: Place) -> bool:
         raise Trying(shelf, place)
 
     def _wait(self, seconds: float) -> None:
@@ -230,30 +234,30 @@ class Simulation:
         """The server's part in listings, answer by answer; returns what `World.told` has."""
         found: dict[str, tuple[float, Snapshot]] = {}
         for path in directories:
-            shelf = self.world.queue.get(path)
-            count, changed = (len(shelf.entries), shelf.changed) if shelf else (0, 0.0)
+            there = self.world.queue.get(path)
+            count, changed = (len(there.entries), there.changed) if there else (0, 0.0)
             answers = count // NAMES_PER_ANSWER + 1
             for number in range(answers):
                 yield self.server.ask("listings", 1 + count / answers / NAMES_PER_OPERATION)
                 self.server.now += self.server.trip / 2
                 # Later answers show later changes: the middle stands for all.
-                if shelf and number == answers // 2:
-                    found[path] = changed, shelf.shown(self.server.event, self.world.grain)
+                if there and number == answers // 2:
+                    found[path] = changed, there.shown(self.server.event, self.world.grain)
             self.server.count["with names"] += count > 0
             self.server.now += count * SORT_TIME
         return found
 
     def _try(self, one: Worker, tried: Trying, at: int) -> Iterator[float]:
         """Open a candidate's file and rename it; whether that was done."""
-        server, shelf, name = self.server, self.shelves[at], tried.place.name
-        for step, result in (("open", attempts.LEFT), ("rename", attempts.LOST)):
+        server, there, name = self.server, self.shelves[at], tried.place.name
+        for step in ("open", "rename"):
             yield server.ask("attempts")
             server.now += server.trip / 2
-            if name not in shelf.entries:
+            if name not in there.entries:
                 self.missed[step] += 1
-                one.learn(tried, result)
+                one.learn(tried, attempts.LOST)
                 return False
-        shelf.remove(name, server.event)
+        there.remove(name, server.event)
         self._left -= self.plan.load is None
         self.claimed.append((server.event, at, name))
         if name in self.urgent:
@@ -279,17 +283,26 @@ class Simulation:
 @contextlib.contextmanager
 def arranged_once(world: World) -> Iterator[None]:
     """Let what several workers list alike be arranged by the first of them, and let them share the memory for it."""
-    real = claiming.Shelf.list
+    real, rank, ranks = shelf.Shelf.list, shelf.Shelf._rank, {}
 
-    def arranged(shelf: claiming.Shelf, server_now: float) -> None:
+    def arranged(one: shelf.Shelf, server_now: float) -> None:
         world.listed = None
-        real(shelf, server_now)
-        if world.listed is not None:
-            if world.listed.order is None:
-                world.listed.order = tuple(shelf.candidates)
-            shelf.candidates = Shared(world.listed.order)
-    claiming.Shelf.list = arranged
+        real(one, server_now)
+        shown = world.listed
+        if shown is not None:
+            if shown.arranged is None:
+                shown.arranged = {name: getattr(one, name) for name in ARRANGED}
+            vars(one).update(shown.arranged, _ranks=Shared(shown.arranged["_ranks"]))
+
+    def ranked(one: shelf.Shelf, name: str, known: dict[str, str] | None = None) -> shelf.Rank:
+        if name not in ranks:
+            ranks[name] = rank(one, name, known)
+        return ranks[name]
+    shelf.Shelf.list, shelf.Shelf._rank = arranged, ranked
+    # There are no circles to be found among millions of names.
+    gc.disable()
     try:
         yield
     finally:
-        claiming.Shelf.list = real
+        gc.enable()
+        shelf.Shelf.list, shelf.Shelf._rank = real, rank

@@ -4,6 +4,7 @@ Nothing here decides anything. An operation costs its worker the way there and b
 for it and for all that it was asked before.
 """
 
+import bisect
 import contextlib
 import functools
 import random
@@ -13,7 +14,7 @@ import types
 from collections import Counter, namedtuple
 from collections.abc import Iterator, MutableSequence, Sequence
 
-from jobjar import beat, fslook, jobname
+from jobjar import beat, fslook, jobname, watch
 from jobjar.layout import Jar
 
 # Where the clocks of all computers stand when a simulation begins, in s since the epoch.
@@ -27,60 +28,59 @@ Entry = namedtuple("Entry", "name")
 
 
 class Shared(MutableSequence):
-    """A list that many workers have alike, save for its end: what one of them changes is behind what they share."""
+    """A list that many workers have alike: each has a note of its own of what it has taken out of it."""
 
-    __slots__ = ("_base", "_kept", "_end")
+    __slots__ = ("_base", "_taken")
 
-    def __init__(self, base: Sequence[str]) -> None:
-        self._base, self._kept, self._end = base, len(base), []
+    def __init__(self, base: Sequence) -> None:
+        # Where in `_base` those are that have been taken, in order.
+        self._base, self._taken = base, []
 
     def __len__(self) -> int:
-        return self._kept + len(self._end)
+        return len(self._base) - len(self._taken)
 
     def __getitem__(self, at: int | slice) -> object:
         if isinstance(at, slice):
             return [self[one] for one in range(*at.indices(len(self)))]
-        at = self._place(at)
-        return self._base[at] if at < self._kept else self._end[at - self._kept]
+        return self._base[self._place(at)]
 
-    def __setitem__(self, at: int, value: str) -> None:
-        self._end[self._own(at)] = value
+    def __setitem__(self, at: int | slice, value: object) -> None:
+        self._be_alone().__setitem__(at, value)
 
     def __delitem__(self, at: int | slice) -> None:
         if isinstance(at, slice):
-            for one in sorted(range(*at.indices(len(self))), reverse=True):
-                del self[one]
-        elif self._place(at) == self._kept - 1 and not self._end:
-            self._kept -= 1
+            self._be_alone().__delitem__(at)
         else:
-            del self._end[self._own(at)]
+            bisect.insort(self._taken, self._place(at))
 
-    def insert(self, at: int, value: str) -> None:
+    def insert(self, at: int, value: object) -> None:
         """As list.insert."""
         at = max(0, at + len(self)) if at < 0 else min(at, len(self))
-        self._end.insert(at - self._kept if at >= self._kept else self._own(at), value)
+        for number, place in enumerate(self._taken):
+            if place - number == at and self._base[place] == value:
+                # What has been taken is put back where it was.
+                del self._taken[number]
+                return
+        self._be_alone().insert(at, value)
+
+    def _be_alone(self) -> list:
+        self._base, self._taken = list(self), []
+        return self._base
 
     def _place(self, at: int) -> int:
-        place = at + len(self) if at < 0 else at
-        if not 0 <= place < len(self):
+        at = at + len(self) if at < 0 else at
+        if not 0 <= at < len(self):
             raise IndexError(at)
-        return place
-
-    def _own(self, at: int) -> int:
-        """Where this is in the end of one's own, which begins there from now on if it began behind it."""
-        place = self._place(at)
-        if place < self._kept:
-            self._end[:0] = self._base[place:self._kept]
-            self._kept = place
-        return place - self._kept
+        taken = self._taken
+        return at + bisect.bisect_right(range(len(taken)), at, key=lambda number: taken[number] - number)
 
 
 class Snapshot:
-    """What a listing shows. `order`: the names as the first worker has arranged them who listed this."""
+    """What a listing shows. `arranged`: what the shelf of the first worker has made of it who listed this."""
 
     def __init__(self, entries: Sequence[Entry], version: int, at: float) -> None:
         self.entries, self.version, self.at = tuple(entries), version, at
-        self.order: tuple[str, ...] | None = None
+        self.arranged: dict[str, object] | None = None
 
 
 class Directory:
@@ -171,13 +171,13 @@ class World:
         return _mtime(found.changed if found else self.changes.get(directory, LONG_AGO))
 
     def scan(self, directory: str) -> Sequence[Entry]:
-        """As fslook.scan. What others have arranged already is not shown again: see `simulation.arranged_once`."""
+        """As fslook.scan and fslook.stream. What others have arranged already is not shown again: see `simulation.arranged_once`."""
         if directory not in self.queue:
             self.server.ask("looks")
             return ()
         _, self.listed = self.told.pop(directory)
         self.server.now = max(self.server.now, self.told_at)
-        return self.listed.entries if self.listed.order is None else ()
+        return self.listed.entries if self.listed.arranged is None else ()
 
     def names(self, directory: str) -> list[str]:
         """As fslook.names, of directories in which there is nothing that matters."""
@@ -200,13 +200,15 @@ class World:
     def installed(self, seed: int) -> Iterator[None]:
         """Let the project's code live here meanwhile."""
         stand_ins = {time: _like(time, monotonic=lambda: self.server.now, time=lambda: EPOCH + self.server.now),
-                     fslook: _like(fslook, stamp=self.stamp, scan=self.scan, names=self.names,
+                     fslook: _like(fslook, stamp=self.stamp, scan=self.scan, stream=self.scan, names=self.names,
                                    forget_listing=self.forget_listing, is_file_entry=lambda entry: True),
                      # Many workers list the same names.
                      jobname: _like(jobname, **{name: functools.cache(getattr(jobname, name))
-                                                for name in ("split", "number", "array_index")}),
+                                                for name in ("split", "number", "array_index", "rank")}),
                      random: random.Random(seed)}
         touch, beat.Beat.touch = beat.Beat.touch, lambda one: self.touch(one)
+        # What other nodes do no inotify sees.
+        arrivals, watch.Arrivals.of = watch.Arrivals.of, lambda directory: None
         replaced = [(module, name, value) for module in _modules() for name, value in vars(module).items()
                     if isinstance(value, types.ModuleType) and value in stand_ins]
         try:
@@ -214,7 +216,7 @@ class World:
                 setattr(module, name, stand_ins[value])
             yield
         finally:
-            beat.Beat.touch = touch
+            beat.Beat.touch, watch.Arrivals.of = touch, arrivals
             for module, name, value in replaced:
                 setattr(module, name, value)
 
