@@ -46,7 +46,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--categories", type=int, help="as many queues, each with its share of the workers (default 1)")
     parser.add_argument("--load", type=float, help="jobs come one by one, and keep this share of the workers busy"
                         " (default: all wait from the beginning)")
-    parser.add_argument("--limit", type=int, help="events after which a run is cut short (default 500000)")
+    parser.add_argument("--limit", type=int, help="events after which a run is cut short (default 2000000)")
     parser.add_argument("--seed", type=int, help="where chance begins (default 1)")
     parser.add_argument("--json", action="store_true", help="one JSON document with all figures")
     parser.add_argument("--quick", action="store_true", help="some runs of a few seconds")

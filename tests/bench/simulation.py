@@ -28,7 +28,7 @@ URGENT, PRIORITY = 5, 9
 # While a job runs its worker looks for orders and for markers: so many operations each time.
 LOOKS = 3
 # With more workers than that, whoever lists within GRAIN seconds sees the same: sorting is what takes long here.
-MANY, GRAIN = 1000, 0.1
+MANY, GRAIN = 1000, 0.25
 
 # What a shelf makes of a listing.
 ARRANGED = ("_ranks", "_first", "_last")
@@ -37,7 +37,7 @@ ARRANGED = ("_ranks", "_first", "_last")
 # beginning. `length`: of a job, on average; `rtt`: to the server and back; both s. `job_ops`: the operations for one
 # job. `limit`: of events, after which the run is cut short.
 Plan = namedtuple("Plan", "workers jobs length rtt server_ops categories seed load job_ops limit",
-                  defaults=(36.0, 0.0005, 20_000, 1, 1, None, 14, 500_000))
+                  defaults=(36.0, 0.0005, 20_000, 1, 1, None, 14, 2_000_000))
 
 
 class Trying(Exception):

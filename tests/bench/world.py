@@ -20,7 +20,7 @@ from jobjar.layout import Jar
 # Where the clocks of all computers stand when a simulation begins, in s since the epoch.
 EPOCH = 1_800_000_000.0
 # A listing comes in answers of so many names; so many names are for the server as much work as one operation.
-NAMES_PER_ANSWER, NAMES_PER_OPERATION = 1000, 100
+NAMES_PER_ANSWER, NAMES_PER_OPERATION = 400, 100
 # What has not been changed since the simulation began was changed then, in s.
 LONG_AGO = -3600.0
 
@@ -189,7 +189,7 @@ class World:
     def touch(self, one: beat.Beat) -> None:
         """As Beat.touch."""
         one._at, one._offset = self.server.now, EPOCH
-        self.server.ask("beats", 2, 2)
+        self.server.ask("beats")
 
     def forget_listing(self, _: str) -> bool:
         """As fslook.forget_listing."""
