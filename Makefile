@@ -3,6 +3,7 @@
 # make test     all tests; the jars that they use are their own
 # make faults   the fault campaign in its full form: half an hour to an hour, its figures at the end (make test has a short form)
 # make bench    how fast it is beside the least that this machine needs for the same: a quarter of an hour, and a table
+# make simulate up to 10,000 workers on one jar, simulated: some minutes, and a table (docs/scale.md)
 # make clean    removes what make and Python have made here, and nothing else
 
 # The first of these that is new enough is used; `make PYTHON=/path/of/python3` uses another.
@@ -11,7 +12,7 @@ ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 # All paths are relative, so the checkout may lie anywhere and be moved, also to a name with blanks.
-.PHONY: venv demo test faults bench clean
+.PHONY: venv demo test faults bench simulate clean
 venv: .venv/made
 
 # The packages are listed in setup.cfg alone. What could not be finished is taken up again by the next make; what is
@@ -61,6 +62,10 @@ faults: .venv/made-tests
 # into that page.
 bench: .venv/made
 	@.venv/bin/python tests/bench $(BENCH) $(PUBLISH)
+
+# SIMULATE="--workers 1000 --length 5" is one run (SIMULATE=--help lists what can be chosen).
+simulate: .venv/made
+	@.venv/bin/python tests/bench/simulate.py $(SIMULATE) $(PUBLISH)
 
 clean:
 	rm -rf .venv .pytest_cache

@@ -14,8 +14,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # Not this directory: its modules are those of `bench`.
 sys.path[:1] = [os.path.dirname(os.path.dirname(HERE)), os.path.dirname(HERE)]
 
-from bench.simulation import LOOKS, Plan, Simulation  # noqa: E402
+from bench import model  # noqa: E402
+from bench.simulation import Plan, Simulation  # noqa: E402
+from support import figures, processes  # noqa: E402
 
+PAGE = os.path.join(processes.TOP, "docs", "scale.md")
 # The server's time: headings of the table → what was asked for.
 KINDS = {"attempts": ("attempts",), "listings": ("listings",), "looks": ("looks", "workers/", "beats"),
          "jobs": ("jobs",), "beside jobs": ("beside jobs",)}
@@ -32,6 +35,8 @@ def main(words: list[str]) -> int:
             print(f"{report['workers']} workers, {report['length']:g} s …", file=sys.stderr, flush=True)
             found.append(report)
     print(json.dumps(found, indent=2) if asked.json else table(found))
+    if asked.publish:
+        figures.publish(table(found) + "\n", PAGE, "make simulate")
     return 0
 
 
@@ -50,6 +55,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="where chance begins (default 1)")
     parser.add_argument("--json", action="store_true", help="one JSON document with all figures")
     parser.add_argument("--quick", action="store_true", help="some runs of a few seconds")
+    parser.add_argument("--publish", action="store_true", help="write the table into docs/scale.md")
     return parser.parse_args(words)
 
 
@@ -78,7 +84,7 @@ def result(plan: Plan) -> dict[str, object]:
     server, claims = done.server, len(done.claimed)
     lasted = server.event if plan.load is not None or done.events >= plan.limit else done.claimed[-1][0]
     ran = sum(max(0.0, min(ended, lasted) - began) for began, ended in done.runs)
-    spent = {**server.time, "beside jobs": ran * LOOKS / 5 * server.service}
+    spent = {**server.time, "beside jobs": ran * model.LOOK / model.ORDERS * server.service}
     missed, listings = done.missed.total(), server.count["with names"]
     waits = [when - done.submitted[at][name] for when, at, name in done.claimed if name not in done.urgent]
     moved = displacements(done)

@@ -13,6 +13,7 @@ import types
 from collections import Counter, namedtuple
 from collections.abc import Iterator
 
+from bench import model
 from bench.world import EPOCH, NAMES_PER_ANSWER, NAMES_PER_OPERATION, Directory, Server, Shared, Snapshot, World
 
 from jobjar import attempts, claiming, shelf, signs, states, waiting, worker
@@ -25,8 +26,6 @@ START = 10.0
 SORT_TIME, REGISTRATION = 2e-6, 20
 # The urgent jobs of a run, and their priority.
 URGENT, PRIORITY = 5, 9
-# While a job runs its worker looks for orders and for markers: so many operations each time.
-LOOKS = 3
 # With more workers than that, whoever lists within GRAIN seconds sees the same: sorting is what takes long here.
 MANY, GRAIN = 1000, 0.25
 
@@ -37,7 +36,7 @@ ARRANGED = ("_ranks", "_first", "_last")
 # beginning. `length`: of a job, on average; `rtt`: to the server and back; both s. `job_ops`: the operations for one
 # job. `limit`: of events, after which the run is cut short.
 Plan = namedtuple("Plan", "workers jobs length rtt server_ops categories seed load job_ops limit",
-                  defaults=(36.0, 0.0005, 20_000, 1, 1, None, 14, 2_000_000))
+                  defaults=(36.0, 0.0005, 20_000, 1, 1, None, model.JOB, 2_000_000))
 
 
 class Trying(Exception):
@@ -266,7 +265,7 @@ class Simulation:
         return True
 
     def _perform(self, one: Worker) -> Iterator[float]:
-        server, rate = self.server, LOOKS / one.settings.order_time
+        server, rate = self.server, model.LOOK / one.settings.order_time
         before = (self.plan.job_ops - 2) // 2
         self.world.changes[one.claims] = server.now
         server.ask("jobs", before, before)
@@ -291,7 +290,7 @@ def arranged_once(world: World) -> Iterator[None]:
         shown = world.listed
         if shown is not None:
             if shown.arranged is None:
-                shown.arranged = {name: getattr(one, name) for name in ARRANGED}
+                shown.arranged, shown.entries = {name: getattr(one, name) for name in ARRANGED}, ()
             vars(one).update(shown.arranged, _ranks=Shared(shown.arranged["_ranks"]))
 
     def ranked(one: shelf.Shelf, name: str, known: dict[str, str] | None = None) -> shelf.Rank:

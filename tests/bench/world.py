@@ -171,13 +171,13 @@ class World:
         return _mtime(found.changed if found else self.changes.get(directory, LONG_AGO))
 
     def scan(self, directory: str) -> Sequence[Entry]:
-        """As fslook.scan and fslook.stream. What others have arranged already is not shown again: see `simulation.arranged_once`."""
+        """As fslook.scan and fslook.stream. What has been arranged already is not shown: see `arranged_once`."""
         if directory not in self.queue:
             self.server.ask("looks")
             return ()
         _, self.listed = self.told.pop(directory)
         self.server.now = max(self.server.now, self.told_at)
-        return self.listed.entries if self.listed.arranged is None else ()
+        return self.listed.entries
 
     def names(self, directory: str) -> list[str]:
         """As fslook.names, of directories in which there is nothing that matters."""
