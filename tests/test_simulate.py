@@ -4,16 +4,18 @@ import contextlib
 import json
 import os
 import random
+import re
 import time
 
 import pytest
-from bench import simulate, simulation
+from bench import model, simulate, simulation
 from bench.simulation import Simulation
 from bench.world import Server, Shared
-from support import processes
+from support import jars, processes
 
 from jobjar import claiming, glance, jobname, shelf, worker
 
+PAGE = os.path.join(processes.TOP, "docs", "scale.md")
 PROGRAM = os.path.join(processes.TOP, "tests", "bench", "simulate.py")
 
 
@@ -135,3 +137,22 @@ def test_a_shared_list_is_a_list():
             if not real:
                 break
         assert list(others) == names
+
+
+def test_the_table_of_the_page_is_what_the_model_says():
+    said = re.search(r"<!-- model: made by tests/bench/model.py -->\n(.*?)\n<!-- /model -->", jars.read(PAGE), re.S)
+    assert said and said[1] == model.table(model.CASES)
+    assert "<!-- figures: made by make simulate -->" in jars.read(PAGE)
+
+
+def test_the_model_says_what_a_simulation_counts():
+    """Of jobs that wait from the beginning, on workers that come once, when all is counted by request."""
+    workers, jobs, length = 50, 500, 20.0
+    done = run(workers, jobs, length=length)
+    lasted, counted = done.claimed[-1][0], done.server.count
+    case = model.Case(workers, 1, length, jobs / 2, completed=0, changes=0, busy=1.0)
+    said = model.operations(case)
+    assert len(done.claimed) / lasted == pytest.approx(model.claims(case), rel=0.2)
+    own = counted["jobs"] - workers * simulation.REGISTRATION + 2 * len(done.claimed)
+    assert own / lasted == pytest.approx(said["jobs"], rel=0.25)
+    assert counted["with names"] / lasted == pytest.approx(model.claims(case), rel=0.25)

@@ -29,9 +29,9 @@ HEADINGS = ("workers", "job", "categories", "load", "claims/s", "busy", "lost", 
 def main(words: list[str]) -> int:
     """Simulate what was asked for and print it."""
     asked = _parse(words)
+    plans, found = _plans(asked), []
     with concurrent.futures.ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        found = []
-        for report in pool.map(result, _plans(asked)):
+        for report in pool.map(result, plans) if len(plans) > 1 else map(result, plans):
             print(f"{report['workers']} workers, {report['length']:g} s …", file=sys.stderr, flush=True)
             found.append(report)
     print(json.dumps(found, indent=2) if asked.json else table(found))
