@@ -11,6 +11,7 @@ from jobjar import again, directives, fslook, fsops, harvest, jobname, moves, no
 from jobjar.claiming import REFUSE, Vetted
 from jobjar.directives import BY_KEY, OWN, Request
 from jobjar.errors import TROUBLE, Fenced, UsageError
+from jobjar.glance import Recent
 from jobjar.journal import REFUSE as REFUSED_LINE
 from jobjar.journal import REQUEUE, Journal
 from jobjar.layout import Jar, Place
@@ -44,6 +45,7 @@ class Departures:
         self._users: dict[int, str] = {}
         # NFS: there a job's way into completed/ is one of several steps that can each be told from another's.
         self._is_local = not resync.is_on_remote(jar.completed)
+        self._recent = Recent()
 
     def end(self, attempt: Attempt, place: Place, outcome: Outcome,
             in_haste: Callable[[], bool] = lambda: False) -> None:
@@ -107,7 +109,7 @@ class Departures:
         self.insist(lambda: moves.complete(
             self.jar, place, self._mine(attempt), bad=attempt.has_failed, output=output,
             first=attempt.target, detour=lambda name: self._detour(attempt, name), **self._last(attempt, place),
-            at_once=self._is_local and attempt.target is None and not attempt.has_notes))
+            at_once=self._is_local and attempt.target is None and not attempt.has_notes, recent=self._recent))
 
     def _again(self, attempt: Attempt, place: Place, record: dict[str, object]) -> again.Again | None:
         asked, key = attempt.vetted.request, (self.jar, place.name, place.category)

@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jobjar.glance import Recent
+
 
 def _nothing(*_: str) -> None:
     pass
@@ -108,13 +110,14 @@ def refuse(jar: Jar, place: Place, mine: str, before: "Callable[[str], None]" = 
 
 def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None = None, first: str | None = None,
              detour: "Callable[[str], None]" = _nothing, last: "Callable[[], None]" = _nothing,
-             at_once: bool = False) -> Place | None:
+             at_once: bool = False, recent: "Recent | None" = None) -> Place | None:
     """claims/ → completed/, however the job ended; steps 3 to 7 of "Complete" in docs/PROTOCOL.md.
 
     The end line must be in the journal already. `bad`: link it in failed/. `output`: what it printed, moved to logs/.
     `first`: the target that the journal names for this attempt, when there is one. `detour(name)` writes such a
     target line. `last()` is called just before the commit. `at_once`: there is no `first` and no `last`, and no other
-    computer writes to the jar. None: the job's file is gone, it removed itself; what it printed is in logs/ then, too.
+    computer writes to the jar. `recent`: as in `reservation.hold_final`. None: the job's file is gone, it removed
+    itself; what it printed is in logs/ then, too.
     """
     states.require("complete", place.state, states.COMPLETED)
     printed = output is not None and _is_something(output)
@@ -122,7 +125,7 @@ def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None
         from jobjar import fsnew
         if fsnew.move_new(jar.path(place), f"{jar.completed}/{place.name}"):
             return Place(states.COMPLETED, None, place.name)
-    final = reservation.hold_final(jar, first or place.name, mine, bad, printed, detour)
+    final = reservation.hold_final(jar, first or place.name, mine, bad, printed, detour, recent)
     if printed:
         fsops.move(output, jar.log(final))
     # A worker that is fenced by now must learn it before it says in notes/ or failed/ what is not its to say.

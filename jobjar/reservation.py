@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jobjar.glance import Recent
+
 PREFIX = "reserved:"
 
 
@@ -59,19 +61,24 @@ def leave_queue(directory: str, name: str, mine: str, jar: Jar) -> None:
     withdraw(jar, os.path.join(directory, layout.dot_name(name)), mine)
 
 
-def hold_final(jar: Jar, name: str, mine: str, bad: bool, output: bool, detour: "Callable[[str], None]") -> str:
+def hold_final(jar: Jar, name: str, mine: str, bad: bool, output: bool, detour: "Callable[[str], None]",
+               recent: "Recent | None" = None) -> str:
     """Reserve a final name in completed/ that is free in failed/ and logs/ too. Returns the name held.
 
     `bad`: the job ended badly and will be linked in failed/. `output`: there is something to move to logs/.
-    `detour(next)` is called before any name but the first is tried, so that a redo can find its way.
+    `detour(next)` is called before any name but the first is tried, so that a redo can find its way. `recent`: by which
+    to look whether it is free, where that will do.
     """
+    # Nothing is moved there, and of names of our own only a copy is another's.
+    will_do = recent is not None and not bad and not output and jobname.number(name)
+    status = recent.status if will_do else fslook.status
     while True:
         path = os.path.join(jar.completed, name)
         # A redo takes a log for its own when nothing is left to be moved there: so whoever has nothing looks before it
         # holds the name, too, for it may die before it can look again.
-        is_sure = output or not fslook.is_there(jar.logs, name) or fslook.link_text(path) == mine
+        is_sure = output or not status(jar.logs, name) or fslook.link_text(path) == mine
         if is_sure and fsops.link(mine, path):
-            if not _is_taken(jar, name, bad, output):
+            if not _is_taken(jar, name, bad, output, status):
                 return name
             withdraw(jar, path, mine)
         name = _next_free(name, jar.completed, jar.failed, jar.logs, mine=mine)
@@ -123,8 +130,8 @@ def leave_taken(jar: Jar, name: str, mine: str) -> None:
     withdraw(jar, jar.taken(name), mine)
 
 
-def _is_taken(jar: Jar, name: str, bad: bool, log_matters: bool) -> bool:
-    found = fslook.status(jar.failed, name)
+def _is_taken(jar: Jar, name: str, bad: bool, log_matters: bool, status: "Callable") -> bool:
+    found = status(jar.failed, name)
     if found is not None:
         # A link is mine from an earlier try when I end badly; under a job that ended well it would be a lie.
         if not stat.S_ISLNK(found.st_mode) or not bad:

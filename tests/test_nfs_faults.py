@@ -12,7 +12,7 @@ from support import jars, network, nodes, processes, workers
 from support.network import Client, fail, lose_reply
 
 from jobjar import (arrays, attempts, awaiting, beat, blame, cancelling, census, changing, claiming, errors, expansion, feeding,
-                    fetching, fslook, fsops, inspection, job, journal, layout, moves, notes, orders, registration,
+                    fetching, fslook, fsops, glance, inspection, job, journal, layout, moves, notes, orders, registration,
                     reservation, resync, runner, shelf, states, streaming, submission, waiting, watch)
 from jobjar.layout import Place
 
@@ -214,6 +214,21 @@ def test_a_question_about_a_name_is_asked_of_the_freshly_opened_directory(client
         os.makedirs(path, exist_ok=True)
         client.remember_absent(path)
         assert not os.path.exists(path) and act()
+
+
+def test_what_was_remembered_is_not_believed_of_a_directory_that_was_not_opened_within_the_last_second(
+        tmp_path, client, monkeypatch):
+    path, now = jars.write(str(tmp_path / "a.0"), ""), [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    recent = glance.Recent()
+    for _ in range(2):
+        client.remember_absent(path)
+        assert recent.status(str(tmp_path), "a.0") and recent.status(str(tmp_path), "b.0") is None
+        now[0] += glance.RECENT
+    opened = []
+    monkeypatch.setattr(fslook, "stamp", opened.append)
+    now[0] -= glance.RECENT / 2
+    assert recent.status(str(tmp_path), "a.0") and not opened, "one request for each name"
 
 
 def test_a_directory_that_another_made_is_not_in_its_own_way(client, jar):

@@ -52,6 +52,8 @@ RULES = {
     ("fslook", "opening a directory revalidates"): f"{FAULTS}::test_every_listing_opens_the_directory_anew",
     ("fslook", "a lookup through a directory"):
         f"{FAULTS}::test_a_question_about_a_name_is_asked_of_the_freshly_opened_directory",
+    ("glance", "what is remembered of its names"):
+        f"{FAULTS}::test_what_was_remembered_is_not_believed_of_a_directory_that_was_not_opened_within_the_last_second",
     ("fslook", "that it was not there a while ago"):
         f"{FAULTS}::test_a_directory_that_another_made_is_not_in_its_own_way",
     ("fslook", 'a lookup may answer "no"'): f"{FAULTS}::test_where_no_rename_decides_a_listing_goes_past_the_cache",
@@ -139,6 +141,7 @@ LOCAL = "it lies on this computer, not in the jar"
 FIXED = "it was there before the jar was used, and nobody changes it meanwhile"
 HINT = "only a hint: the rename decides"
 MAY_ASK = {
+    "glance.Recent.status": "of a directory that was opened a moment ago",
     "departures._status": OWN, "beat.Beat.touch": OWN, "moves._is_something": OWN, "capture": OWN,
     "runner.Runner._is_fresh": OWN, "runner._looks": OWN, "salvage.Salvage.job": OWN,
     "blame.is_hidden": "what the cache says is the question", "errors.at_fault": ANSWERS,
