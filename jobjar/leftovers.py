@@ -6,16 +6,19 @@ decides about a job; docs/PROTOCOL.md section 9, at its end.
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 
-from jobjar import drafts, fslook, fsops, layout, node, registration, reservation, states
+from jobjar import drafts, fslook, fsops, layout, node, process, registration, reservation, states
 from jobjar.errors import JobJarError
 from jobjar.layout import Jar
 from jobjar.node import Identity
 
 # No check of a file system lasts so long, s.
 CHECK_AGE = 86400
-
+# Looking for reservations among all names takes at most one part in so many of a node's time, if that is a pause of
+# more than so many seconds; and is not put off for longer than that.
+PART, LEAST, LONGEST = 1000, 60.0, 86400.0
 
 # What `node.nonce` makes, and attempt ids made of it.
 _NONCE = re.compile(r"(none-)?[0-9a-f]{11}-[0-9a-f]+\.[0-9a-f]+(-[0-9]+)?")
@@ -75,9 +78,29 @@ def sweep(jar: Jar, me: Identity) -> list[str]:
     Returns sentences about what could not be done now: one thing that cannot be removed keeps no other lying about.
     """
     left: list[str] = []
-    for step in (_withdraw, _drop_dangling, _clear_limbo, _drop_unpublished, clear_checks, _clear_view):
-        attempt(left, step, jar, me)
+
+    def attempt_all(*steps: Callable) -> None:
+        for step in steps:
+            attempt(left, step, jar, me)
+    attempt(left, _sparingly, jar, lambda: attempt_all(_withdraw, _drop_dangling))
+    attempt_all(_clear_limbo, _drop_unpublished, clear_checks, _clear_view)
     return left
+
+
+def _sparingly(jar: Jar, act: Callable[[], None]) -> None:
+    """`act()`, which nobody waits for, unless it has taken so long the last time that it is not due yet here."""
+    stamp = os.path.join(process.local_directory(), f"swept-{os.stat(jar.home).st_ino:x}")
+    now, due = time.time(), fslook.mtime(*os.path.split(stamp)) or 0.0
+    # The clock may have been set back since.
+    if now < due <= now + LONGEST:
+        return
+    began = time.monotonic()
+    act()
+    pause = PART * (time.monotonic() - began)
+    if pause > LEAST:
+        os.close(os.open(stamp, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        due = time.time() + min(pause, LONGEST)
+        os.utime(stamp, (due, due))
 
 
 def attempt(left: list[str], step: Callable, *arguments: object) -> None:

@@ -651,6 +651,33 @@ def test_reservations_of_dead_commands_are_withdrawn_and_those_of_the_living_sta
     assert sorted(os.listdir(site.jar.limbo)) == [".aside.1", ".take.1.0"]
 
 
+def test_where_looking_for_reservations_takes_long_it_is_not_done_each_time(site, monkeypatch, tmp_path):
+    monkeypatch.setattr(process, "_local_path", lambda: f"{tmp_path}/local")
+    monkeypatch.setattr(leftovers, "LEAST", 0.0)
+    gone, found = dead_identity(), f"{site.jar.completed}/a.0"
+    text = reservation.text(node.owner(gone), node.nonce(gone))
+
+    def swept():
+        os.symlink(text, found)
+        assert leftovers.sweep(site.jar, site.me) == []
+        return not os.path.lexists(found)
+    assert swept()
+    stamp, = (os.path.join(f"{tmp_path}/local", name) for name in os.listdir(f"{tmp_path}/local"))
+    assert 0 < os.stat(stamp).st_mtime - time.time() < leftovers.LONGEST
+    for seconds, is_due in ((100.0, False), (-1.0, True), (leftovers.LONGEST + 100.0, True)):
+        due = time.time() + seconds
+        os.utime(stamp, (due, due))
+        if os.path.lexists(found):
+            os.unlink(found)
+        assert swept() == is_due
+
+
+def test_where_looking_for_reservations_is_quick_nothing_is_remembered_of_it(site, monkeypatch, tmp_path):
+    monkeypatch.setattr(process, "_local_path", lambda: f"{tmp_path}/local")
+    monkeypatch.setattr(leftovers, "PART", 0.0)
+    assert leftovers.sweep(site.jar, site.me) == [] and os.listdir(f"{tmp_path}/local") == []
+
+
 def test_a_reservation_of_another_node_stays(site):
     other = dead_identity("meadow")
     os.symlink(reservation.text(node.owner(other), node.nonce(other)), f"{site.jar.completed}/a.0")
