@@ -72,7 +72,7 @@ class Runner:
         called again; `quit()` says whether the job must be ended now, to be run again; `cancelled()` why nobody wants
         it any more, or None; `lasts()` is called when it is no short job.
         """
-        self._capture.dropped, self.is_hurrying = 0, False
+        self._capture.dropped, self.is_hurrying, self._has_output = 0, False, True
         try:
             self._make_scratch()
         except OSError as error:
