@@ -108,6 +108,20 @@ def test_the_link_is_right_also_when_the_jar_is_reached_through_a_link_and_the_w
     assert jars.read(jar.log("x")) == "right\n"
 
 
+def test_what_a_job_has_printed_is_kept_though_nobody_could_say_how_much_that_is(jar):
+    def fail():
+        was = os.lstat
+
+        def lstat(path, **more):
+            if str(path).endswith("/output"):
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+            return was(path, **more)
+        os.lstat = lstat
+    place = workers.submit(jar, "echo words")
+    w = workers.drain(jar, before=fail)
+    assert jars.read(jar.log(place.name)) == "words\n" and "cannot be looked after" in w.log()
+
+
 def lasting(seconds):
     """What lets a worker think a job a short one for so long."""
     return lambda: setattr(runner, "LONG_JOB", seconds)
