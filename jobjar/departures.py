@@ -7,7 +7,8 @@ recorded is never taken up again by the worker that ran it.
 import os
 from collections.abc import Callable
 
-from jobjar import again, directives, fslook, fsops, harvest, jobname, moves, node, notes, reservation, resync, runner
+from jobjar import again, directives, fslook, fsops, harvest, jobname, mounts, moves, node, notes, reservation, resync
+from jobjar import runner
 from jobjar.claiming import REFUSE, Vetted
 from jobjar.directives import BY_KEY, OWN, Request
 from jobjar.errors import TROUBLE, Fenced, UsageError
@@ -68,7 +69,7 @@ class Departures:
         if "stage_out" in attempt.vetted.request:
             self._require_own(place)
             self._harvest(attempt.vetted.request, jobname.split(place.name)[0], record, in_haste)
-        found = self.insist(lambda: _status(self.jar.path(place)))
+        found = self.insist(lambda: self._status(attempt, place))
         submitted = jobname.submitted(place.name)
         if found:
             record["user"], record["ino"] = self._login(found.st_uid), found.st_ino
@@ -81,6 +82,14 @@ class Departures:
         if attempt.vetted.request:
             record["req"] = _asked(attempt.vetted.request)
         return record | attempt.vetted.commanded
+
+    def _status(self, attempt: Attempt, place: Place) -> os.stat_result | None:
+        path, known = self.jar.path(place), attempt.vetted.found
+        # NFS: what does not change has been told when it was claimed; that it is still that file is known here, where
+        # it has run.
+        if not self._is_local and known is not None and mounts.inode(path) == known.st_ino:
+            return known
+        return _status(path)
 
     def _harvest(self, request: Request, base: str, record: dict[str, object], in_haste: Callable[[], bool]) -> None:
         """Carry what it was asked to make to staged/, and say so in `record`; a job that lacks some of it has FAILED.

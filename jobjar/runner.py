@@ -55,7 +55,6 @@ class Runner:
         self._has_scratch = False
         # How the empty scratch directory looks; None where that does not tell whether anything was made in it.
         self._as_new: tuple | None = None
-        # NFS: what another node has made there shows in a listing.
         self._is_local = not resync.is_on_remote(self.directory)
         # Whether the job before was a short one, with no sleep since.
         self.is_hurrying = False
@@ -191,22 +190,24 @@ class Runner:
     def _mark_scratch(self) -> None:
         """Give the empty scratch directory a time of change that it loses when anything is made in it."""
         self._as_new = None
-        if self._is_local:
-            # To the nanosecond: nothing that a job unpacks or copies brings this one along.
-            long_ago = time.time_ns() - 10**13
-            try:
-                os.utime(self.scratch, ns=(long_ago, long_ago))
-                self._as_new = _looks(self.scratch)
-            except OSError:
-                # It will be listed then.
-                pass
+        # To the nanosecond: nothing that a job unpacks or copies brings this one along.
+        long_ago = time.time_ns() - 10**13
+        try:
+            os.utime(self.scratch, ns=(long_ago, long_ago))
+            self._as_new = _looks(self.scratch)
+        except OSError:
+            # It will be listed then.
+            pass
 
     def tidy_scratch(self) -> None:
         """Keep the scratch directory for the next job if this one has left it as new; else remove it."""
-        if self._as_new is not None and _looks(self.scratch) == self._as_new:
+        is_as_new = self._as_new is not None and _looks(self.scratch) == self._as_new
+        # NFS: what another node has made there for a longer job shows in a listing alone.
+        if is_as_new and (self._is_local or self.is_hurrying):
             return
         if self._is_fresh():
-            self._mark_scratch()
+            if not is_as_new:
+                self._mark_scratch()
         else:
             self.clear_scratch()
 

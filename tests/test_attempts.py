@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from jobjar import attempts, changing, departures, directives, editing, fsnew, fsops, journal, layout, moves, node
+from jobjar import attempts, changing, departures, directives, editing, fsnew, fsops, journal, layout, mounts, moves, node
 from jobjar import notes, process, reservation, resync, runner, worker
 from jobjar.errors import Fenced
 from jobjar.layout import Place
@@ -45,6 +45,27 @@ def test_what_is_changed_after_the_look_at_a_job_and_before_its_claim_counts(jar
         assert os.listdir(jar.waiting) == [place.name]
     else:
         assert [line["req"] for line in worker.ends()] == [["--mem=512M"]]
+
+
+@pytest.mark.parametrize("body", ["true", "cp -p $JJ_JOB_FILE new && mv new $JJ_JOB_FILE"], ids=["stays", "replaced"])
+def test_where_others_may_write_the_record_of_a_job_says_which_file_it_was(jar, body):
+    """It is not asked for again, for that is a request to a file server, unless it is another by now."""
+    place, asked = workers.submit(jar, body), os.path.join(jar.home, "asked")
+
+    def listen():
+        was = departures._status
+        resync.is_on_remote = lambda directory: True
+        departures._status = lambda path: open(asked, "a", encoding="utf-8").close() or was(path)
+    w = workers.drain(jar, before=listen)
+    end, found = w.ends()[0], os.stat(os.path.join(jar.completed, place.name))
+    assert (end["ino"], end["state"], "gone" in end) == (found.st_ino, "COMPLETED", False)
+    assert os.path.exists(asked) == (body != "true" or mounts.inode(jar.home) is None)
+
+
+def test_where_others_may_write_a_job_that_has_removed_itself_is_known_to_be_gone(jar):
+    workers.submit(jar, "rm $JJ_JOB_FILE")
+    w = workers.drain(jar, before=lambda: setattr(resync, "is_on_remote", lambda directory: True))
+    assert w.ends()[0]["gone"] is True and os.listdir(jar.completed) == []
 
 
 def leaving(jar):

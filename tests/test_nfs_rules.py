@@ -22,6 +22,8 @@ RULES = {
         f"{FAULTS}::test_many_jobs_are_waited_for_although_a_handle_is_stale_for_a_while",
     ("awaiting", "completed/ first"):
         f"{FAULTS}::test_a_job_that_ends_badly_between_two_listings_is_never_called_successful",
+    ("departures", "what does not change has been told"):
+        "test_attempts::test_where_others_may_write_the_record_of_a_job_says_which_file_it_was",
     ("departures", "a server that does not answer"): f"{FAULTS}::test_a_server_that_does_not_answer_fences_nobody",
     ("attempts", "where another node can have changed a file"):
         f"{FAULTS}::test_a_job_that_was_changed_on_another_node_before_its_claim_is_read_anew",
@@ -113,7 +115,7 @@ RULES = {
     ("resync", "opening asks whether"):
         f"{FAULTS}::test_what_a_job_has_written_elsewhere_is_as_long_as_it_is_by_now",
     ("runner", "what another node has made there"): 
-        "test_runner::test_a_directory_that_looks_as_it_was_made_is_listed_only_where_another_computer_may_write",
+        "test_runner::test_a_directory_that_looks_as_it_was_made_is_listed_only_where_another_computer_may_have_written",
     ("runner", "what other nodes have written for it"):
         "test_resync::test_a_worker_asks_before_the_start_and_after_the_end",
     ("runner", "what it has had written on other nodes"):

@@ -4,12 +4,12 @@ import errno
 import os
 import pwd
 import signal
-import sys
 import stat
+import sys
 
 import pytest
 
-from jobjar import fsops, jobenv, process, resync
+from jobjar import fsops, jobenv, process, resync, runner
 from support import jars, processes, workers
 from test_worker import be_quick
 
@@ -68,17 +68,23 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("is_remote", [False, True])
-def test_a_directory_that_looks_as_it_was_made_is_listed_only_where_another_computer_may_write(jar, is_remote):
+@pytest.mark.parametrize("is_remote, is_short", [(False, True), (False, False), (True, True), (True, False)])
+def test_a_directory_that_looks_as_it_was_made_is_listed_only_where_another_computer_may_have_written(jar, is_remote,
+                                                                                                     is_short):
     def count():
-        was = os.listdir
+        was, tidy = os.listdir, runner.Runner.tidy_scratch
+
+        def tidy_scratch(self):
+            self.is_hurrying = is_short
+            tidy(self)
+        runner.Runner.tidy_scratch = tidy_scratch
         resync.is_on_remote = lambda directory: is_remote
         os.listdir = lambda path=".": open(f"{jar.home}/listed", "a").write(f"{path}\n") and was(path)
     for number, body in enumerate([":", "touch made; rm made", ":"]):
         workers.place(jar, f"x.{9 - number}", f"echo {number} >>$JJ_HOME/listed; {body}")
     w = workers.drain(jar, before=count)
     listed = [line for line in jars.read(f"{jar.home}/listed").split() if len(line) == 1 or line == w.scratch]
-    listing = [w.scratch] * is_remote
+    listing = [w.scratch] * (is_remote and not is_short)
     # What has been there in between is not forgotten.
     assert listed == ["0", *listing, "1", w.scratch, "2", *listing]
 
