@@ -37,6 +37,7 @@ class Attempts:
         self._trusted, self._several = trusted, several
         # NFS: where another node can have changed a file it is opened, not only looked up.
         self._is_remote = resync.is_on_remote(jar.unclaimed)
+        self._noted = notes.Noted(jar)
         self._others = again.Others(jar, me, longest)
         self._count = 0
         self.rest = 0.0
@@ -50,7 +51,7 @@ class Attempts:
 
         EARLY: it is to be left for as many seconds as `rest` says.
         """
-        has_notes = notes.has(self.jar, place.name, self._is_remote)
+        has_notes = self._has_notes(place.name)
         # NFS: opened before, it would have to be opened and read again for its run; so it is read when it has been won.
         # What has notes may have to be left to other nodes.
         is_unread = self._is_remote and not has_notes
@@ -84,6 +85,9 @@ class Attempts:
             # RACE: somebody has changed what it asks for and put it back, since it was looked at and before the rename.
             self.adopt(won, server_now)
         return WON
+
+    def _has_notes(self, name: str) -> bool:
+        return self._noted.has(name) if self._is_remote else notes.has(self.jar, name, is_remote=False)
 
     def _vet(self, place: Place, server_now: float) -> Vetted:
         return vet(self.jar.path(place), self._trusted, server_now, self._several)
@@ -144,7 +148,7 @@ class Attempts:
         """Take up a job that was found in claims/."""
         # What was thought of it before it came is forgotten.
         vetted = self._vet(place, server_now)
-        if self._begin(place, vetted.request, notes.has(self.jar, place.name, self._is_remote)):
+        if self._begin(place, vetted.request, self._has_notes(place.name)):
             self._secure(place)
         self.attempt.vetted = vetted
 

@@ -2,10 +2,12 @@
 
 import os
 import pwd
+import time
 
+import pytest
 from support import faults, jars
 
-from jobjar import notes
+from jobjar import fslook, notes
 
 NAME, WHY = "a.0", "its worker died"
 
@@ -83,3 +85,57 @@ def test_attempts_go_along_to_another_name(jar):
     assert notes.open_attempts(jar, "a~2.0", "C") == {"n-1"}
     notes.carry(jar, "rain.1", NAME, "C", NAME)
     assert notes.open_attempts(jar, NAME, "C") == {"n-1"}
+
+
+# Which jobs have any.
+
+
+@pytest.fixture
+def noted(jar, monkeypatch):
+    """What a process knows that has listed notes/ for good, and the clock."""
+    now, was = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: was() + now[0])
+    notes.add(jar, "rain.1", "a.0", None, "hold")
+    found = notes.Noted(jar)
+    for _ in range(2):
+        assert found.has("a.0") and not found.has("b.0")
+        now[0] += 2 * notes.LIST_AGAIN
+    assert not found.has("b.0")
+    return found, now
+
+
+def test_where_nothing_changes_a_job_without_notes_costs_one_look_at_the_directory(jar, noted, monkeypatch):
+    looked = []
+    monkeypatch.setattr(notes, "has", lambda *_: pytest.fail("it is looked up"))
+    monkeypatch.setattr(fslook, "names", lambda *_: pytest.fail("notes/ is listed"))
+    was = fslook.stamp
+    monkeypatch.setattr(fslook, "stamp", lambda path: looked.append(path) or was(path))
+    assert not noted[0].has("b.0") and noted[0].has("a.0")
+    assert looked == [jar.notes] * 2
+
+
+def test_a_note_that_another_node_has_just_written_is_known_at_once(jar, noted):
+    for name in ("b.0", "c.0"):
+        notes.add(jar, "snow.1", name, None, "attempt", a="x-1")
+        assert noted[0].has(name) and not noted[0].has("d.0")
+
+
+def test_a_note_that_came_in_the_tick_of_a_listing_is_known(jar, noted):
+    known, now = noted
+    notes.add(jar, "snow.1", "b.0", None, "attempt", a="x-1")
+    now[0] += notes.LIST_AGAIN
+    assert known.has("b.0")
+    stamp = os.stat(jar.notes).st_mtime_ns
+    notes.add(jar, "snow.1", "c.0", None, "attempt", a="x-1")
+    os.utime(jar.notes, ns=(stamp, stamp))
+    assert known.has("c.0")
+    now[0] += notes.LIST_AGAIN
+    assert known.has("c.0") and not known.has("d.0")
+
+
+def test_of_very_many_names_none_are_kept_and_all_are_known(jar, monkeypatch):
+    monkeypatch.setattr(notes, "MOST", 1)
+    known = notes.Noted(jar)
+    for name in ("a.0", "b.0"):
+        notes.add(jar, "rain.1", name, None, "hold")
+    assert known.has("a.0") and known.has("b.0") and not known.has("c.0")
