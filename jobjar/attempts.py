@@ -93,8 +93,13 @@ class Attempts:
         return vet(self.jar.path(place), self._trusted, server_now, self._several)
 
     def _read(self, place: Place, server_now: float) -> str:
-        """See what a job asks for that was claimed unread: WON, or EARLY when it has been put into waiting/."""
+        """See what a job asks for that was claimed unread: WON, or EARLY when it has been put back."""
         vetted = self.attempt.vetted = self._vet(place, server_now)
+        if vetted.verdict == LEAVE:
+            # Run now, it would have nothing of what it may ask for.
+            self.rest = PASS_OVER
+            self.departures.give_back(self.attempt, place, "it cannot be read, or is no job any more")
+            return EARLY
         if "no_requeue" in vetted.request:
             self.journal.sync()
             self._secure(place)

@@ -838,6 +838,18 @@ def test_where_others_may_write_a_job_whose_time_has_not_come_goes_to_waiting_wh
     assert "its time has not come" in w.log() and notes.tries(jar, "a.0", None) == 0
 
 
+def test_where_others_may_write_a_job_that_cannot_be_read_after_its_claim_is_put_back_unrun(jar):
+    """What it asks for is not known then."""
+    jars.write(os.path.join(jar.unclaimed, "a.0"), "#!/bin/sh\n#JJ --output=/nowhere/at-all\necho ran >$JJ_HOME/ran\n")
+
+    def go_stale():
+        was = claiming.look_into
+        claiming.look_into = lambda path: (None, b"") if "/claims/" in path else was(path)
+    w = workers.drain(jar, before=shared_with_others(go_stale))
+    assert os.listdir(jar.unclaimed) == ["a.0"] and not os.path.exists(os.path.join(jar.home, "ran"))
+    assert "cannot be read" in w.log() and notes.tries(jar, "a.0", None) == 0
+
+
 def test_where_others_may_write_a_job_with_notes_is_read_before_it_is_claimed(jar):
     """It may have failed here, and be another node's to try."""
     jars.write(os.path.join(jar.unclaimed, "a.0"), "#!/bin/sh\n#JJ --retries=3\ntrue\n")

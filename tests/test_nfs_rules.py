@@ -149,6 +149,7 @@ MAY_ASK = {
     "blame.is_hidden": "what the cache says is the question", "errors.at_fault": ANSWERS,
     "cli": LOCAL, "config": LOCAL, "process": LOCAL, "node": LOCAL, "holders": LOCAL,
     "commands.init": LOCAL, "commands.edit": LOCAL, "layout": FIXED, "trust": FIXED, "premises": FIXED,
+    "leftovers._sparingly": FIXED,
     "shelf._number_of_file": HINT, "leftovers._queues": "categories of the reservations to be withdrawn, next time",
     "ends": "of a worker whose directory was listed just now", "turns._version": "workers/ was listed just now",
     "feeding._close_all_but": LOCAL, "arrays._Work._link": OWN, "spool.Spool.fill": OWN,
