@@ -7,8 +7,8 @@ recorded is never taken up again by the worker that ran it.
 import os
 from collections.abc import Callable
 
-from jobjar import again, directives, fslook, fsops, harvest, jobname, mounts, moves, node, notes, reservation, resync
-from jobjar import runner
+from jobjar import again, directives, fslook, fsnew, fsops, harvest, jobname, mounts, moves, node, notes, reservation
+from jobjar import resync, runner
 from jobjar.claiming import REFUSE, Vetted
 from jobjar.directives import BY_KEY, OWN, Request
 from jobjar.errors import TROUBLE, Fenced, UsageError
@@ -115,10 +115,11 @@ class Departures:
         attempt.has_failed = record["state"] != "COMPLETED"
         self.insist(lambda: self.journal.end(attempt.id, place.category, place.name, **record))
         output = self.runner.output if self.insist(self.runner.has_output) else None
+        is_plain = self._is_local and not attempt.has_notes and attempt.target is None
         self.insist(lambda: moves.complete(
             self.jar, place, self._mine(attempt), bad=attempt.has_failed, output=output,
             first=attempt.target, detour=lambda name: self._detour(attempt, name), **self._last(attempt, place),
-            at_once=self._is_local and attempt.target is None and not attempt.has_notes, recent=self._recent))
+            at_once=fsnew.move_new if is_plain else None, recent=self._recent))
 
     def _again(self, attempt: Attempt, place: Place, record: dict[str, object]) -> again.Again | None:
         asked, key = attempt.vetted.request, (self.jar, place.name, place.category)

@@ -20,6 +20,9 @@ SOON, AT_LAST = 1.0, 60.0
 
 Key = tuple[str | None, str]
 
+# A line never contains itself: to look for that takes a third of the time.
+_in_json = json.JSONEncoder(check_circular=False).encode
+
 
 def is_journal(name: str) -> bool:
     """Whether a file of this name in a worker's directory is a journal, the current one or one that was rotated."""
@@ -72,7 +75,7 @@ class Journal:
         self.sync()
 
     def _append(self, line: dict) -> None:
-        text = json.dumps(line).encode() + b"\n"
+        text = _in_json(line).encode() + b"\n"
         self._do(lambda: self._write(text))
         self._unsynced.append(text)
         if self._due_at is None:

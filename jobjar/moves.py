@@ -100,7 +100,7 @@ def claim(jar: Jar, place: Place, claims: str) -> int:
     Fenced when `claims` is gone. On return another process may already have fenced the winner.
     """
     states.require("claim", place.state, states.CLAIMS)
-    return fsops.claim(jar.path(place), os.path.join(claims, place.category or "", place.name))
+    return fsops.claim(jar.path(place), jar.path(Place(states.CLAIMS, place.category, place.name, claims)))
 
 
 def refuse(jar: Jar, place: Place, mine: str, before: "Callable[[str], None]" = _nothing) -> Place | None:
@@ -110,21 +110,20 @@ def refuse(jar: Jar, place: Place, mine: str, before: "Callable[[str], None]" = 
 
 def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None = None, first: str | None = None,
              detour: "Callable[[str], None]" = _nothing, last: "Callable[[], None]" = _nothing,
-             at_once: bool = False, recent: "Recent | None" = None) -> Place | None:
+             at_once: "Callable[[str, str], bool] | None" = None, recent: "Recent | None" = None) -> Place | None:
     """claims/ → completed/, however the job ended; steps 3 to 7 of "Complete" in docs/PROTOCOL.md.
 
     The end line must be in the journal already. `bad`: link it in failed/. `output`: what it printed, moved to logs/.
     `first`: the target that the journal names for this attempt, when there is one. `detour(name)` writes such a
-    target line. `last()` is called just before the commit. `at_once`: there is no `first` and no `last`, and no other
-    computer writes to the jar. `recent`: as in `reservation.hold_final`. None: the job's file is gone, it removed
+    target line. `last()` is called just before the commit. `at_once`: `fsnew.move_new`, when there is no `first` and no
+    `last`, and no other computer writes to the jar. `recent`: as in `reservation.hold_final`. None: the job's file is gone, it removed
     itself; what it printed is in logs/ then, too.
     """
     states.require("complete", place.state, states.COMPLETED)
     printed = output is not None and _is_something(output)
-    if at_once and not bad and not printed and reservation.is_needless(jar, place.name):
-        from jobjar import fsnew
-        if fsnew.move_new(jar.path(place), f"{jar.completed}/{place.name}"):
-            return Place(states.COMPLETED, None, place.name)
+    if at_once and not bad and not printed and reservation.is_needless(jar, place.name) \
+            and at_once(jar.path(place), f"{jar.completed}/{place.name}"):
+        return Place(states.COMPLETED, None, place.name)
     final = reservation.hold_final(jar, first or place.name, mine, bad, printed, detour, recent)
     if printed:
         fsops.move(output, jar.log(final))

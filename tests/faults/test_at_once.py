@@ -62,7 +62,7 @@ def _prepare(workplace, taken):
 
 
 def _complete(jar, place):
-    return moves.complete(jar, place, MINE, bad=False, at_once=True)
+    return moves.complete(jar, place, MINE, bad=False, at_once=fsnew.move_new)
 
 
 def _violations(jar, before):
@@ -123,7 +123,7 @@ def test_of_two_copies_that_end_at_once_both_are_kept_and_each_says_truly_how_it
         copy = jars.put(jar, Place(states.CLAIMS, None, NAME, jars.worker(jar, "there.1")), "copy")
 
         def end_the_copy():
-            moves.complete(jar, copy, OTHERS, bad=bad, at_once=True)
+            moves.complete(jar, copy, OTHERS, bad=bad, at_once=fsnew.move_new)
         outcome = faults.strike(lambda: _complete(jar, place), Fault(MEANWHILE, at, end_the_copy), jar.home)
         tree = jars.tree(jar)
         points.add(f"at {at}", [outcome.error] * bool(outcome.error) + invariants.one_place(tree, ["X", "copy"])
@@ -150,6 +150,6 @@ def test_a_job_that_printed_or_ended_badly_or_has_a_name_made_by_hand_holds_its_
     os.rename(jar.path(place), jar.path(place._replace(name=name)))
     output = jars.write(os.path.join(jar.worker(OWNER), "output"), printed)
     trace = faults.count(lambda: moves.complete(jar, place._replace(name=name), MINE, bad=bad, output=output,
-                                                at_once=True), jar.home)
+                                                at_once=fsnew.move_new), jar.home)
     assert [line.split(" ")[0] for line in trace if f"completed/{name}" in line and "failed" not in line] == [
         "os.symlink", "os.rename"]
