@@ -116,8 +116,8 @@ def complete(jar: Jar, place: Place, mine: str, *, bad: bool, output: str | None
     The end line must be in the journal already. `bad`: link it in failed/. `output`: what it printed, moved to logs/.
     `first`: the target that the journal names for this attempt, when there is one. `detour(name)` writes such a
     target line. `last()` is called just before the commit. `at_once`: `fsnew.move_new`, when there is no `first` and no
-    `last`, and no other computer writes to the jar. `recent`: as in `reservation.hold_final`. None: the job's file is gone, it removed
-    itself; what it printed is in logs/ then, too.
+    `last`, and no other computer writes to the jar. `recent`: as in `reservation.hold_final`. None: the job's file is
+    gone, it removed itself; what it printed is in logs/ then, too.
     """
     states.require("complete", place.state, states.COMPLETED)
     printed = output is not None and _is_something(output)

@@ -151,6 +151,7 @@ MAY_ASK = {
     "commands.init": LOCAL, "commands.edit": LOCAL, "layout": FIXED, "trust": FIXED, "premises": FIXED,
     "leftovers._sparingly": FIXED,
     "shelf._number_of_file": HINT, "leftovers._queues": "categories of the reservations to be withdrawn, next time",
+    "leftovers._sparingly": FIXED,
     "ends": "of a worker whose directory was listed just now", "turns._version": "workers/ was listed just now",
     "feeding._close_all_but": LOCAL, "arrays._Work._link": OWN, "spool.Spool.fill": OWN,
     "arrays._Work._has_second_name": OWN, "editing._Editing._replace": OWN, "store._make_directories": FIXED,
