@@ -18,7 +18,7 @@ from jobjar.departures import Attempt
 from jobjar.errors import DEFECTS, Fenced
 from jobjar.journal import Journal
 from jobjar.layout import Jar, Place
-from jobjar.runner import ENDED, LONG_JOB, QUIT, Runner
+from jobjar.runner import ENDED, QUIT, Runner
 from jobjar.shelf import Shelf
 from jobjar.signs import Signs
 from jobjar.waiting import Waiting
@@ -200,12 +200,11 @@ class Worker:
         return place
 
     def _perform(self, place: Place) -> None:
-        began = time.monotonic()
         outcome = self.attempts.perform(place, self._tick, lambda: self.bell.requests_to_end > 1, self.desk.cancelled,
                                         lambda: self.bell.requests_to_end > 0 or self.signs.say_leave())
         self.attempts.departures.insist(self.desk.end)
         self._end_task(place.name, self.attempts.attempt)
-        if time.monotonic() - began >= LONG_JOB:
+        if not self.runner.is_hurrying:
             # NFS: what another node asked for meanwhile no inotify has seen, and the next job may take hours.
             self.signs.expire()
         self._idle_since = None

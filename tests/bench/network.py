@@ -47,9 +47,11 @@ def network(ground: Ground) -> Iterator[Row]:
 
 def _rows_of(ground: Ground, mount: mounts.Mount) -> Iterator[Row]:
     version = f"NFS {mount.options.get('vers', '')}"
-    each = _per_job(ground, mount.point)
+    each, rate = _per_job(ground, mount.point)
     yield Row("network", f"a silent job, {version}", "requests", [each.total()], goal=Goal("<=", PER_JOB))
     yield from _rows("a silent job", each)
+    # What is asked each second comes on top of what each job asks.
+    yield Row("network", "jobs run meanwhile", "jobs/s", [rate])
     looks, asked = _idle(ground, mount.point)
     each = Counter({kind: number / looks for kind, number in asked.items()})
     yield Row("network", f"an idle look, {version}, for each of {len(WATCHED)} directories", "requests",
@@ -78,21 +80,21 @@ def _now(point: str) -> Counter:
     return requests(jars.read(STATS), point)
 
 
-def _per_job(ground: Ground, point: str) -> Counter:
-    """From runs of two lengths: what a worker's start and end ask is in both."""
+def _per_job(ground: Ground, point: str) -> tuple[Counter, float]:
+    """From runs of two lengths, for what a worker's start and end ask is in both; and how many jobs it ran a second."""
     few, many = ground.size(50, 2), ground.size(250, 6)
     _worked_off(ground, point, 1)
-    less, more = (_worked_off(ground, point, jobs) for jobs in (few, many))
-    return Counter({kind: (more[kind] - less[kind]) / (many - few) for kind in more | less})
+    (less, short), (more, long) = (_worked_off(ground, point, jobs) for jobs in (few, many))
+    return Counter({kind: (more[kind] - less[kind]) / (many - few) for kind in more | less}), (many - few) / (long - short)
 
 
-def _worked_off(ground: Ground, point: str, jobs: int) -> Counter:
+def _worked_off(ground: Ground, point: str, jobs: int) -> tuple[Counter, float]:
     with ground.jar() as jar:
         jobjar.submit_jobs([COMMAND] * jobs)
-        before = _now(point)
+        before, began = _now(point), time.monotonic()
         subprocess.run(command("start_worker", jar, "--foreground", "--idle-exit", "0.1"), check=True,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        return _now(point) - before
+        return _now(point) - before, time.monotonic() - began
 
 
 def _idle(ground: Ground, point: str) -> tuple[int, Counter]:
