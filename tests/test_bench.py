@@ -9,6 +9,7 @@ import signal
 
 import pytest
 from bench import network, rows
+from bench.ground import Ground
 from bench.rows import Goal, Row
 from support import figures, jars, processes
 
@@ -167,6 +168,15 @@ def test_things_are_measured_in_turn_and_not_always_in_the_same_order():
     said = []
     assert rows.in_turn(2, lambda: said.append("a") or 1, lambda: said.append("b") or 2) == [[1, 1], [2, 2]]
     assert said == ["a", "b", "b", "a"]
+
+
+def test_what_is_over_stays_until_its_section_is(tmp_path):
+    here = Ground(str(tmp_path), 1, 1, True)
+    with here.directory() as place:
+        os.mkdir(place)
+    assert os.listdir(tmp_path) == [os.path.basename(place)]
+    here.sweep()
+    assert os.listdir(tmp_path) == []
 
 
 def test_the_table_comes_between_the_marks_of_its_page_and_all_else_stays(tmp_path):

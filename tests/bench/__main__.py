@@ -37,6 +37,7 @@ def main(words: list[str]) -> int:
                     found += SECTIONS[name](here)
                 except yardsticks.Missing as error:
                     missing.append(f"{name}: {error}")
+                here.sweep()
     except (KeyboardInterrupt, SystemExit):
         # What has been measured is told, whoever ends the rest.
         print(rows.text(found))

@@ -33,6 +33,7 @@ class Ground:
     def __init__(self, top: str, rounds: int, jobs: int, is_quick: bool) -> None:
         self.top, self.rounds, self.jobs, self.is_quick = top, rounds, jobs, is_quick
         self._count = 0
+        self._over: list[str] = []
 
     def size(self, full: int, quick: int) -> int:
         """A number of things: `full`, or `quick` when there is little time."""
@@ -45,16 +46,22 @@ class Ground:
 
     @contextlib.contextmanager
     def directory(self) -> Iterator[str]:
-        """A path for something that is removed afterwards."""
+        """A path for something that may be removed afterwards: by `sweep`, not now."""
         path = self.fresh()
         try:
             yield path
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            self._over.append(path)
+
+    def sweep(self) -> None:
+        """Remove what is over. Not between things that are compared: for minutes after many files were removed ext4
+        makes new ones several times more slowly."""
+        while self._over:
+            shutil.rmtree(self._over.pop(), ignore_errors=True)
 
     @contextlib.contextmanager
     def jar(self) -> Iterator[Jar]:
-        """A new jar, with which the library works too; removed afterwards."""
+        """A new jar, with which the library works too; removed as `directory` is."""
         with self.directory() as path:
             jobjar.set_home(path)
             yield layout.create_jar(path)

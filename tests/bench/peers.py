@@ -120,6 +120,7 @@ def peers(ground: Ground) -> Iterator[Row]:
     for peer in PEERS:
         if peer.is_there():
             yield from _beside(ground, peer)
+            ground.sweep()
         else:
             missing.append(f"{peer.name} ({peer.package})")
     if HYPERQUEUE.is_there():
