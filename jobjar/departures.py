@@ -46,7 +46,7 @@ class Departures:
         self._users: dict[int, str] = {}
         # NFS: there a job's way into completed/ is one of several steps that can each be told from another's.
         self._is_local = not resync.is_on_remote(jar.completed)
-        self._recent = Recent()
+        self._recent = Recent(self._is_local)
 
     def end(self, attempt: Attempt, place: Place, outcome: Outcome,
             in_haste: Callable[[], bool] = lambda: False) -> None:

@@ -82,15 +82,17 @@ class Recent:
     two for each name.
 
     What has come there since is not missed, unless somebody on this node has asked for that very name in between.
+    `is_local`: no other computer may write there, so that nothing can be missed, and nothing need be opened.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_local: bool = False) -> None:
+        self.is_local = is_local
         self._opened: dict[str, float] = {}
 
     def status(self, directory: str, name: str) -> os.stat_result | None:
         """lstat of `name`, or None."""
         now = time.monotonic()
-        if now - self._opened.get(directory, float("-inf")) >= RECENT:
+        if not self.is_local and now - self._opened.get(directory, float("-inf")) >= RECENT:
             # NFS: what is remembered of its names is not believed after this, if any have come or gone.
             fslook.stamp(directory)
             self._opened[directory] = now

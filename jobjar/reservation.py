@@ -70,7 +70,7 @@ def hold_final(jar: Jar, name: str, mine: str, bad: bool, output: bool, detour: 
     to look whether it is free, where that will do.
     """
     # Nothing is moved there, and of names of our own only a copy is another's.
-    will_do = recent is not None and not bad and not output and jobname.number(name)
+    will_do = recent is not None and (recent.is_local or not bad and not output and jobname.number(name))
     status = recent.status if will_do else fslook.status
     while True:
         path = os.path.join(jar.completed, name)
@@ -136,7 +136,7 @@ def _is_taken(jar: Jar, name: str, bad: bool, log_matters: bool, status: "Callab
         # A link is mine from an earlier try when I end badly; under a job that ended well it would be a lie.
         if not stat.S_ISLNK(found.st_mode) or not bad:
             return True
-    return log_matters and fslook.is_there(jar.logs, name)
+    return log_matters and status(jar.logs, name) is not None
 
 
 def siblings(place: Place) -> list[str]:

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from jobjar import attempts, changing, departures, directives, editing, fsnew, fsops, journal, layout, mounts, moves, node
-from jobjar import notes, process, reservation, resync, runner, worker
+from jobjar import attempts, changing, departures, directives, editing, fslook, fsnew, fsops, journal, layout, mounts
+from jobjar import moves, node, notes, process, reservation, resync, runner, worker
 from jobjar.errors import Fenced
 from jobjar.layout import Place
 from support import jars, processes, workers
@@ -220,6 +220,26 @@ def test_a_silent_job_of_a_name_of_ours_goes_to_completed_in_one_step_where_no_o
     assert os.listdir(jar.completed) == [place.name] and [line["state"] for line in worker.ends()] == ["COMPLETED"]
     assert os.path.exists(f"{jar.home}/step") != is_remote
     assert is_remote or jars.read(f"{jar.home}/step") == f"{jar.completed}/{place.name}"
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_where_no_other_computer_may_write_no_directory_is_opened_to_ask_for_a_name_in_it(jar, is_remote):
+    opened = os.path.join(os.path.dirname(jar.home), "opened")
+
+    def note_the_questions():
+        was = fslook.status
+        resync.is_on_remote = lambda directory: is_remote
+
+        def status(directory, name):
+            with open(opened, "a") as file:
+                file.write(f"{directory}\n")
+            return was(directory, name)
+        fslook.status = status
+    workers.place(jar, "x", "echo words; exit 3")
+    workers.drain(jar, before=note_the_questions)
+    assert os.listdir(jar.failed) == os.listdir(jar.logs) == ["x"]
+    asked = set(jars.read(opened).split() if os.path.exists(opened) else [])
+    assert ({jar.failed, jar.logs} <= asked) == is_remote and (is_remote or not {jar.failed, jar.logs} & asked)
 
 
 def test_two_workers_share_a_queue_without_running_anything_twice(jar):
