@@ -8,7 +8,7 @@ import shutil
 import signal
 
 import pytest
-from bench import network, rows
+from bench import network, peers, rows
 from bench.ground import Ground
 from bench.rows import Goal, Row
 from support import figures, jars, processes
@@ -114,6 +114,16 @@ def test_peers_that_are_installed_have_rows_and_the_others_are_named(tmp_path):
     assert document["missing"] == ["peers: not compared with parallel (parallel), tsp (task-spooler), HyperQueue (pip's"
                                    " hyperqueue for the python3 on PATH), make (make), which would have to be"
                                    " installed"]
+
+
+def test_hyperqueue_does_its_tasks_and_takes_those_of_a_file(tmp_path):
+    if not peers.HYPERQUEUE.is_there():
+        pytest.skip("install hyperqueue (pip) for the python3 on PATH: it is measured where it is installed")
+    here, lines = Ground(str(tmp_path), 1, 20, True), tmp_path / "lines"
+    lines.write_text("a\nb\n")
+    measured = (peers.HYPERQUEUE.end_to_end(here, 20), peers.HYPERQUEUE.drained(here, 20),
+                peers.HYPERQUEUE.submitted(here, 20), peers.HYPERQUEUE.submitted(here, 2, str(lines)))
+    assert all(math.isfinite(rate) and rate > 0 for rate in measured)
 
 
 def test_a_section_that_is_not_there_is_refused_with_those_that_are(tmp_path):
