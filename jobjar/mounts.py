@@ -16,18 +16,23 @@ def of(directory: str) -> Mount | None:
     """The mount that `directory` is on, through whatever links; None when the kernel does not tell."""
     there = place(directory)
     wanted = there.mount if there else None
-    return next((mount for identity, mount in _all() if identity == wanted), None)
+    return next((mount for identity, mount in map(parse, _lines()) if identity == wanted), None)
 
 
 def numbers(is_meant: Callable[[str], bool]) -> set[int]:
     """The kernel's numbers of the mounts whose kind is meant; a `Place` has such a number."""
-    return {identity for identity, mount in _all() if is_meant(mount.kind)}
+    # No more is read of a line than that: a worker asks this before the first job after a rest.
+    return {int(line.partition(" ")[0]) for line in _lines() if is_meant(_kind(line))}
 
 
-def _all() -> list[tuple[int, Mount]]:
+def _kind(line: str) -> str:
+    return line.partition(" - ")[2].partition(" ")[0]
+
+
+def _lines() -> list[str]:
     try:
         with open(TABLE, encoding="utf-8", errors="surrogateescape") as table:
-            return [parse(line) for line in table]
+            return table.readlines()
     except OSError:
         return []
 

@@ -21,6 +21,13 @@ def test_a_line_without_optional_fields_is_read_too():
     assert mounts.parse("22 27 0:21 / /proc ro - proc proc rw")[1].point == "/proc"
 
 
+def test_the_numbers_of_the_mounts_of_a_kind_are_those_of_the_kernel(monkeypatch, tmp_path):
+    table = tmp_path / "table"
+    table.write_text(NFS + "22 27 0:21 / /proc ro - proc proc rw\n99 31 0:53 / /b rw - nfs4 srv:/b rw\n")
+    monkeypatch.setattr(mounts, "TABLE", str(table))
+    assert mounts.numbers(lambda kind: kind == "nfs4") == {98, 99}
+
+
 @pytest.mark.parametrize("own, shared", [("ro", "rw"), ("rw", "ro"), ("ro", "ro")])
 def test_what_is_read_only_anywhere_is_read_only(own, shared):
     options = mounts.parse(f"1 2 0:3 / /a {own} - ext4 /dev/a {shared}")[1].options
