@@ -125,8 +125,8 @@ def _request(jar: "Jar", job: dict, node: str) -> object:
     data = submission.script(submission.joined(command)) if file is None else submission.content(file)
     if given is None and (file is None or not submission.may_ask(data)):
         return submission.Request(data, job.get("priority", 0), job.get("category"), job.get("id"))
-    from jobjar import expansion
-    return expansion.prepare(jar, data, given or _asked(job), [], node, submission.plain_name(file))
+    from jobjar import demand
+    return demand.prepare(jar, data, given or _asked(job), [], node, submission.plain_name(file))
 
 
 def _asked(job: dict) -> dict:

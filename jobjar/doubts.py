@@ -2,7 +2,7 @@
 
 import os
 
-from jobjar import directives, jobenv, patterns, preparation, words
+from jobjar import directives, patterns, preparation, words
 from jobjar.directives import Request
 
 # Stands in a path for what is not known yet; no path has it.
@@ -39,6 +39,8 @@ def _program(request: Request) -> list[str]:
             return []
         is_there = os.access(os.path.join(request.get("chdir", "/"), name), os.X_OK)
     else:
+        # Rarely asked for.
+        from jobjar import jobenv
         exported = [text.removeprefix("PATH=") for text in request.get("env", []) if text.startswith("PATH=")]
         directories = (exported[-1] if exported else jobenv.PATH).split(":")
         is_there = any(os.access(os.path.join(directory, name), os.X_OK) for directory in directories)

@@ -50,32 +50,9 @@ class Batch(submission.Request):
         return job
 
 
-def prepare(jar: Jar, data: preparation.Data, given: Request, lists: list[list[str]], node: str,
-            name: str = "job") -> submission.Request:
-    """As `preparation.prepare`; a Batch when what is asked for, or a list of a command line, makes an array of it."""
-    wishes = preparation.asked(data, given, name)
-    if lists or any(key in wishes for key in settling.MANY):
-        # All tasks are this one file, or have a copy each.
-        return _batch(jar, bytes(data), wishes, lists, node, name)
-    return preparation.prepare(jar, data, given, node, name)
-
-
-def split(words: list[str]) -> tuple[list[str], list[list[str]]]:
-    """(the words of the command, the lists) of what stands on a command line; UsageError for an empty list."""
-    if submission.LIST not in words:
-        return words, []
-    lists: list[list[str]] = []
-    for word in words[words.index(submission.LIST):]:
-        if word == submission.LIST:
-            lists.append([])
-        else:
-            lists[-1].append(word)
-    if not all(lists):
-        raise UsageError(f"an empty list stands on the command line: write its items behind {submission.LIST}")
-    return words[:words.index(submission.LIST)], lists
-
-
-def _batch(jar: Jar, data: bytes, wishes: Request, lists: list[list[str]], node: str, name: str) -> Batch:
+def batch(jar: Jar, data: bytes, wishes: Request, lists: list[list[str]], node: str, name: str) -> Batch:
+    """The array that the file `data` is to become; `lists`: those of the command line. UsageError says what is wrong
+    with what is asked for."""
     settling.refuse_contradictions({**wishes, "array": ""} if lists else wishes)
     found = _entries(wishes, lists)
     ranges, cap = parameters.indices(wishes["array"]) if "array" in wishes else ([], None)

@@ -1,11 +1,15 @@
 """A file to be submitted that is too long to be held in memory: it is read in pieces when it is written."""
 
 import os
-from collections.abc import Iterator
 
 from jobjar import jobfile
 from jobjar.directives import HEAD_MAX, Request
 from jobjar.errors import JobJarError
+
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PIECE = HEAD_MAX
 
@@ -25,7 +29,7 @@ class LargeFile:
         """Its first HEAD_MAX bytes."""
         return next(iter(self))[:HEAD_MAX]
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> "Iterator[bytes]":
         if self._begin:
             yield self._begin
         with open(self.path, "rb", buffering=0) as file:

@@ -3,10 +3,13 @@
 Pure. A number between the % and an `a` fills the index up with zeros: %4a. With the other letters it says nothing.
 """
 
-from collections.abc import Callable
-
 from jobjar import parameters
 from jobjar.errors import UsageError
+
+# For annotations alone; type checkers take it for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LETTERS = {"j": "the job's id", "A": "its array's id", "a": "its index in the array", "x": "the word of -i",
            "u": "the user", "N": "the node"}
@@ -19,7 +22,7 @@ def check(text: str) -> str:
     return text
 
 
-def expand(pattern: str, value: Callable[[str], str]) -> str:
+def expand(pattern: str, value: "Callable[[str], str]") -> str:
     """`pattern` with `value(letter)` for each %letter; UsageError when it has others than LETTERS."""
     if "%" not in pattern:
         return pattern
@@ -37,7 +40,7 @@ def expand(pattern: str, value: Callable[[str], str]) -> str:
     return found
 
 
-def _fill(pattern: str, width: str, letter: str, value: Callable[[str], str]) -> str:
+def _fill(pattern: str, width: str, letter: str, value: "Callable[[str], str]") -> str:
     if letter == "%" and not width:
         return "%"
     if letter not in LETTERS:

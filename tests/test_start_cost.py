@@ -22,7 +22,7 @@ MOST_MODULES = 26
 
 # What only options need. A plain job, also with -p, -c and -i, is submitted without it.
 TABLE = {f"jobjar.{name}" for name in ("directives", "parameters", "moments", "words", "wishes", "settling", "jobfile",
-                                       "preparation", "expansion", "entries", "arrays", "staging")}
+                                       "preparation", "demand", "expansion", "entries", "arrays", "staging")}
 
 
 def environment(place):
@@ -53,13 +53,23 @@ def test_submit_job_takes_at_most_two_and_a_half_times_as_long_as_python_doing_n
     assert ours <= LIMIT * base, f"{ours * 1000:.1f} ms, {ours / base:.2f} times as long as `-c pass`"
 
 
-def test_submit_job_imports_few_modules_and_none_that_is_heavy(jar):
+def loaded_by(jar, *words):
+    """The modules that submit_job loads for these words, besides those of a Python that does nothing."""
     command = (sys.executable, "-X", "importtime")
-    status, _, err = programs.run("submit_job", "--home", jar.home, "-c", "LINUX", "-i", "x", "-p", "3", "echo",
-                                  interpreter=command)
+    status, _, err = programs.run("submit_job", "--home", jar.home, *words, "echo", interpreter=command)
+    assert status == 0, err
     loaded = {line.rpartition("|")[2].strip() for line in err.splitlines() if line.startswith("import time:")}
     bare = subprocess.run([*command, "-c", "pass"], stderr=subprocess.PIPE, text=True, check=True).stderr
-    already = {line.rpartition("|")[2].strip() for line in bare.splitlines()}
-    assert status == 0 and "jobjar.submission" in loaded
-    assert loaded & HEAVY <= already and not loaded & TABLE
-    assert len(loaded - already) <= MOST_MODULES, sorted(loaded - already)
+    return loaded - {line.rpartition("|")[2].strip() for line in bare.splitlines()}
+
+
+def test_submit_job_imports_few_modules_and_none_that_is_heavy(jar):
+    loaded = loaded_by(jar, "-c", "LINUX", "-i", "x", "-p", "3")
+    assert "jobjar.submission" in loaded
+    assert not loaded & HEAVY and not loaded & TABLE
+    assert len(loaded) <= MOST_MODULES, sorted(loaded)
+
+
+def test_submit_job_imports_nothing_heavy_for_what_one_job_asks_for(jar):
+    loaded = loaded_by(jar, "--mem=1G", "--time=1h", "--chdir=/tmp", "--output=x.%j", "--retries=2")
+    assert "jobjar.directives" in loaded and not loaded & {*HEAVY, "jobjar.expansion", "jobjar.entries"}

@@ -75,8 +75,8 @@ def _request(jar: layout.Jar, options: "Options", node: str) -> submission.Reque
     if not lists and not hasattr(options, "asked") and not (options.file and submission.may_ask(data)):
         priority = 0 if options.priority is None else options.priority
         return submission.Request(data, priority, options.category, options.id)
-    from jobjar import expansion, wishes
-    return expansion.prepare(jar, data, wishes.of(options), lists, node, submission.plain_name(options.file))
+    from jobjar import demand, wishes
+    return demand.prepare(jar, data, wishes.of(options), lists, node, submission.plain_name(options.file))
 
 
 def _warn_of_relative_path(words: list[str], asked: dict) -> None:
@@ -94,8 +94,8 @@ def _warn_of_relative_path(words: list[str], asked: dict) -> None:
 
 
 def _take_lists(options: "Options") -> list[list[str]]:
-    from jobjar import expansion
-    options.command, lists = expansion.split(options.command)
+    from jobjar import demand
+    options.command, lists = demand.split(options.command)
     return lists
 
 
