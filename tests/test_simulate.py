@@ -29,7 +29,8 @@ def claimed(done):
 
 @pytest.mark.parametrize("more", [{}, {"categories": 3}, {"load": 0.9}], ids=["a queue", "three queues", "a stream"])
 def test_no_job_is_lost_and_none_is_claimed_twice(more):
-    done = run(30, 300, length=2.0, **more)
+    # A stream goes on after all workers have looked.
+    done = run(30, 900 if more.get("load") else 300, length=2.0, **more)
     names = claimed(done)
     left = [name for there in done.shelves for name in there.entries]
     assert sorted(names + left) == sorted(name for names in done.submitted for name in names)
@@ -153,6 +154,5 @@ def test_the_model_says_what_a_simulation_counts():
     case = model.Case(workers, 1, length, jobs / 2, completed=0, changes=0, busy=1.0)
     said = model.operations(case)
     assert len(done.claimed) / lasted == pytest.approx(model.claims(case), rel=0.2)
-    own = counted["jobs"] - workers * simulation.REGISTRATION + 2 * len(done.claimed)
-    assert own / lasted == pytest.approx(said["jobs"], rel=0.25)
+    assert (counted["jobs"] + 2 * len(done.claimed)) / lasted == pytest.approx(said["jobs"], rel=0.25)
     assert counted["with names"] / lasted == pytest.approx(model.claims(case), rel=0.25)

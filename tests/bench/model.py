@@ -17,6 +17,8 @@ from bench.world import NAMES_PER_ANSWER, NAMES_PER_OPERATION  # noqa: E402
 # Requests on NFSv4 (`make bench BENCH=network`): for a silent job, its run included; for a look of an idle worker, with
 # its beat; for a look beside a job.
 JOB, IDLE_LOOK, LOOK = 27, 9.4, 3
+# What a node needs for one name of a listing, s; and of its time looking for reservations takes one part in so many.
+NAME_TIME, PART = 12e-6, 1000
 # Of so many attempts one is lost, in balance.
 LOST = 7
 # Seconds between the looks of an idle worker, beside a job, and of cron at workers and at what the dead have left.
@@ -52,7 +54,8 @@ def operations(case: Case) -> dict[str, float]:
     # A change is seen at the next look, and what one worker of a node has listed its kernel shows to the others.
     seen = min(case.changes, 60 / ORDERS) / 60 * case.nodes * listing(workers)
     checks = case.nodes / CHECK * (1 + min(1, case.changes) * listing(workers) + 4 * case.per_node)
-    sweeps = case.nodes / RECOVER * (2 * listing(case.completed) + listing(case.waiting) + 10)
+    pause = max(RECOVER, PART * NAME_TIME * (2 * case.completed + case.waiting))
+    sweeps = case.nodes * (10 / RECOVER + (2 * listing(case.completed) + listing(case.waiting)) / pause)
     return {"jobs": rate * JOB, "lost attempts": rate / (LOST - 1),
             "listings": lists * listing(case.waiting / case.categories),
             "beside jobs": case.busy * workers * (LOOK / ORDERS + 1 / 60),

@@ -19,9 +19,11 @@ from bench.simulation import Plan, Simulation  # noqa: E402
 from support import figures, processes  # noqa: E402
 
 PAGE = os.path.join(processes.TOP, "docs", "scale.md")
+# Seconds for which jobs come one by one.
+STREAM = 300
 # The server's time: headings of the table → what was asked for.
 KINDS = {"attempts": ("attempts",), "listings": ("listings",), "looks": ("looks", "workers/", "beats"),
-         "jobs": ("jobs",), "beside jobs": ("beside jobs",)}
+         "jobs": ("jobs", "registration"), "beside jobs": ("beside jobs",)}
 HEADINGS = ("workers", "job", "categories", "load", "claims/s", "busy", "lost", "listings", "server", *KINDS,
             "wait", "moved", "urgent")
 
@@ -75,7 +77,11 @@ def _plans(asked: argparse.Namespace) -> list[Plan]:
 
 def plan(workers: int, jobs: int = 0, length: float = 36.0, **more: object) -> Plan:
     """A run; without a number of `jobs` as many as show what happens when all workers have begun."""
-    return Plan(workers, jobs or min(30_000, max(1000, 3 * workers, int(30 * workers / length))), length, **more)
+    load = more.get("load")
+    if not jobs:
+        jobs = min(30_000, max(1000, 3 * workers, int(30 * workers / length))) if load is None \
+            else int(STREAM * load * workers / length)
+    return Plan(workers, jobs, length, **more)
 
 
 def result(plan: Plan) -> dict[str, object]:

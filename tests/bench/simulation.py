@@ -20,8 +20,9 @@ from jobjar import attempts, claiming, shelf, signs, states, waiting, worker
 from jobjar.beat import Beat
 from jobjar.layout import Jar, Place
 
-# Workers come to life within so many seconds, as cron starts them.
-START = 10.0
+# Workers come to life within so many seconds, as cron starts them; those that wait for a stream are there, and look
+# within so many.
+START, THERE = 10.0, 60.0
 # What a worker needs to sort one name, and to make its directory (operations).
 SORT_TIME, REGISTRATION = 2e-6, 20
 # The urgent jobs of a run, and their priority.
@@ -123,7 +124,9 @@ class Simulation:
     def __init__(self, plan: Plan) -> None:
         self.plan, self._random, self.jar = plan, random.Random(plan.seed), Jar("/jar")
         self.server = Server(plan.server_ops, plan.rtt)
-        self.world = World(self.server, self.jar, plan.workers, GRAIN if plan.workers > MANY else 0.0)
+        # Whoever is there has read the names of all workers long ago.
+        newcomers = plan.workers if plan.load is None else 0
+        self.world = World(self.server, self.jar, newcomers, GRAIN if plan.workers > MANY else 0.0)
         self.categories = [f"C{number}" for number in range(plan.categories)] if plan.categories > 1 else [None]
         self.shelves = [Directory() for _ in self.categories]
         paths = [self.jar.directory(states.UNCLAIMED, category) for category in self.categories]
@@ -145,7 +148,7 @@ class Simulation:
         with self.world.installed(self.plan.seed), arranged_once(self.world):
             self._begin()
             for number in range(self.plan.workers):
-                self._push(self._random.uniform(0, START), self._live(number))
+                self._push(self._random.uniform(0, START if self.plan.load is None else THERE), self._live(number))
             while (self._left or self.server.event < self._until) and self.events < self.plan.limit:
                 self.events += 1
                 at, _, life = heapq.heappop(self._heap)
@@ -198,8 +201,9 @@ class Simulation:
         at, server = number % len(self.categories), self.server
         category = self.categories[at]
         one = Worker(self.jar, number, (category,) if category else (), server)
-        self.world.changes[self.jar.workers] = server.now
-        server.ask("jobs", REGISTRATION, REGISTRATION)
+        if self.plan.load is None:
+            self.world.changes[self.jar.workers] = server.now
+            server.ask("registration", REGISTRATION, REGISTRATION)
         while True:
             if server.is_ahead():
                 yield server.now

@@ -147,7 +147,7 @@ class Server:
 
 
 class World:
-    """The server with the directories of one jar, which has so many workers' directories; `grain`: see `shown`."""
+    """The server with the directories of one jar, to which so many workers come; `grain`: see `shown`."""
 
     def __init__(self, server: Server, jar: Jar, workers: int, grain: float) -> None:
         self.server, self.jar, self.workers, self.grain = server, jar, workers, grain
@@ -181,9 +181,10 @@ class World:
 
     def names(self, directory: str) -> list[str]:
         """As fslook.names, of directories in which there is nothing that matters."""
-        count = self.workers if directory == self.jar.workers else 10
+        is_common = directory == self.jar.workers
+        count = self.workers if is_common else 10
         answers = count // NAMES_PER_ANSWER + 1
-        self.server.ask("workers/" if count > 10 else "looks", answers + count / NAMES_PER_OPERATION, answers)
+        self.server.ask("workers/" if is_common else "looks", answers + count / NAMES_PER_OPERATION, answers)
         return []
 
     def touch(self, one: beat.Beat) -> None:
