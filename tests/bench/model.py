@@ -1,7 +1,7 @@
 """What a jar asks of its file server in a second, as a function of nodes, workers, length of jobs and depth of the queue.
 
 Operations are requests; a listing is its answers and, for its names, as many operations more as the server could have
-served meanwhile. Measured costs stand at the top; `python tests/bench/model.py` prints the table of docs/scale.md.
+served meanwhile. Measured costs stand at the top; `python tests/bench/model.py` writes the table into docs/scale.md.
 """
 
 import os
@@ -13,6 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:1] = [os.path.dirname(os.path.dirname(HERE)), os.path.dirname(HERE)]
 
 from bench.world import NAMES_PER_ANSWER, NAMES_PER_OPERATION  # noqa: E402
+from support import figures, processes  # noqa: E402
 
 # Requests on NFSv4 (`make bench BENCH=network`): for a silent job, its run included; for a look of an idle worker, with
 # its beat; for a look beside a job.
@@ -74,4 +75,4 @@ def table(cases: list[Case]) -> str:
 
 
 if __name__ == "__main__":
-    print(table(CASES))
+    figures.publish(table(CASES) + "\n", os.path.join(processes.TOP, "docs", "scale.md"), "tests/bench/model.py")
