@@ -15,9 +15,9 @@ sys.path[:1] = [os.path.dirname(os.path.dirname(HERE)), os.path.dirname(HERE)]
 from bench.world import NAMES_PER_ANSWER, NAMES_PER_OPERATION  # noqa: E402
 from support import figures, processes  # noqa: E402
 
-# Requests on NFSv4 (`make bench BENCH=network`): for a silent job, its run included; for a look of an idle worker, with
+# Requests on NFSv4 (`make bench BENCH=network`): for a silent job of 50 ms or more, its run included; for a look of an idle worker, with
 # its beat; for a look beside a job.
-JOB, IDLE_LOOK, LOOK = 27, 9.4, 3
+JOB, IDLE_LOOK, LOOK = 17, 9.4, 3
 # What a node needs for one name of a listing, s; and of its time looking for reservations takes one part in so many.
 NAME_TIME, PART = 12e-6, 1000
 # Of so many attempts one is lost, in balance.
