@@ -1,4 +1,4 @@
-"""What a jar asks of its file server in a second, as a function of nodes, workers, length of jobs and depth of the queue.
+"""What a jar asks of its file server in a second: a function of nodes, workers, length of jobs and depth of the queue.
 
 Operations are requests; a listing is its answers and, for its names, as many operations more as the server could have
 served meanwhile. Measured costs stand at the top; `python tests/bench/model.py` writes the table into docs/scale.md.
@@ -15,8 +15,8 @@ sys.path[:1] = [os.path.dirname(os.path.dirname(HERE)), os.path.dirname(HERE)]
 from bench.world import NAMES_PER_ANSWER, NAMES_PER_OPERATION  # noqa: E402
 from support import figures, processes  # noqa: E402
 
-# Requests on NFSv4 (`make bench BENCH=network`): for a silent job of 50 ms or more, its run included; for a look of an idle worker, with
-# its beat; for a look beside a job.
+# Requests on NFSv4 (`make bench BENCH=network`): for a silent job of 50 ms or more, its run included; for a look of an
+# idle worker, with its beat; for a look beside a job.
 JOB, IDLE_LOOK, LOOK = 17, 9.4, 3
 # What a node needs for one name of a listing, s; and of its time looking for reservations takes one part in so many.
 NAME_TIME, PART = 12e-6, 1000
