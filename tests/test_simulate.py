@@ -1,4 +1,4 @@
-"""The simulation of many workers: it loses nothing, can be repeated, and what decides in it is the project's own code."""
+"""The simulation of many workers loses nothing, can be repeated, and what decides in it is the project's own code."""
 
 import contextlib
 import json
@@ -127,8 +127,8 @@ def test_a_shared_list_is_a_list():
         ours, others, real = Shared(tuple(names)), Shared(tuple(names)), list(names)
         for _ in range(40):
             at = chance.randrange(-len(real), len(real))
-            act = chance.choice([lambda it: it.pop(), lambda it: it.pop(at), lambda it: it.pop(at), lambda it: it.append("x"),
-                                 lambda it: it.insert(at, "y"), lambda it: it.__setitem__(at, "z"),
+            act = chance.choice([lambda it: it.pop(), lambda it: it.pop(at), lambda it: it.append("x"),
+                                 lambda it: it.pop(at), lambda it: it.insert(at, "y"), lambda it: it.__setitem__(at, "z"),
                                  lambda it: it.__delitem__(slice(at, None, 2)) if len(real) > 20 else None,
                                  lambda it: it[at:],
                                  # A candidate is put back where it was.

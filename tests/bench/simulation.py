@@ -4,8 +4,6 @@ Whenever a worker would ask the server for long, or has to wait, others go on; s
 where the server would answer. docs/scale.md says what is simulated and what is not.
 """
 
-import contextlib
-import gc
 import heapq
 import random
 import time
@@ -14,7 +12,7 @@ from collections import Counter, namedtuple
 from collections.abc import Iterator
 
 from bench import model
-from bench.world import EPOCH, NAMES_PER_ANSWER, NAMES_PER_OPERATION, Directory, Server, Shared, Snapshot, World
+from bench.world import EPOCH, NAMES_PER_ANSWER, NAMES_PER_OPERATION, Directory, Server, Snapshot, World, arranged_once
 
 from jobjar import attempts, claiming, shelf, signs, states, waiting, worker
 from jobjar.beat import Beat
@@ -29,9 +27,6 @@ SORT_TIME, REGISTRATION = 2e-6, 20
 URGENT, PRIORITY = 5, 9
 # With more workers than that, whoever lists within GRAIN seconds sees the same: sorting is what takes long here.
 MANY, GRAIN = 1000, 0.25
-
-# What a shelf makes of a listing.
-ARRANGED = ("_ranks", "_first", "_last")
 
 # What is simulated. `load`: the share of the workers that the submissions keep busy; None: all jobs wait from the
 # beginning. `length`: of a job, on average; `rtt`: to the server and back; both s. `job_ops`: the operations for one
@@ -134,7 +129,7 @@ class Simulation:
         self.submitted: list[dict[str, float]] = [{} for _ in self.categories]
         self.urgent: dict[str, float | None] = {}
         self.claimed: list[tuple[float, int, str]] = []
-        # Attempts that came too late: for the file's opening, for its rename.
+        # Attempts that came too late: for the look, for the rename.
         self.missed: Counter[str] = Counter()
         # When jobs began and ended.
         self.runs: list[tuple[float, float]] = []
@@ -251,9 +246,9 @@ class Simulation:
         return found
 
     def _try(self, one: Worker, tried: Trying, at: int) -> Iterator[float]:
-        """Open a candidate's file and rename it; whether that was done."""
+        """Look at a candidate's file and rename it; whether that was done."""
         server, there, name = self.server, self.shelves[at], tried.place.name
-        for step in ("open", "rename"):
+        for step in ("look", "rename"):
             yield server.ask("attempts")
             server.now += server.trip / 2
             if name not in there.entries:
@@ -281,31 +276,3 @@ class Simulation:
         self.world.changes[one.claims] = server.now
         server.ask("jobs", self.plan.job_ops - 2 - before, self.plan.job_ops - 2 - before)
         one.has_ended()
-
-
-@contextlib.contextmanager
-def arranged_once(world: World) -> Iterator[None]:
-    """Let what several workers list alike be arranged by the first of them, and let them share the memory for it."""
-    real, rank, ranks = shelf.Shelf.list, shelf.Shelf._rank, {}
-
-    def arranged(one: shelf.Shelf, server_now: float) -> None:
-        world.listed = None
-        real(one, server_now)
-        shown = world.listed
-        if shown is not None:
-            if shown.arranged is None:
-                shown.arranged, shown.entries = {name: getattr(one, name) for name in ARRANGED}, ()
-            vars(one).update(shown.arranged, _ranks=Shared(shown.arranged["_ranks"]))
-
-    def ranked(one: shelf.Shelf, name: str, known: dict[str, str] | None = None) -> shelf.Rank:
-        if name not in ranks:
-            ranks[name] = rank(one, name, known)
-        return ranks[name]
-    shelf.Shelf.list, shelf.Shelf._rank = arranged, ranked
-    # There are no circles to be found among millions of names.
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        shelf.Shelf.list, shelf.Shelf._rank = real, rank

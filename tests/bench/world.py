@@ -7,6 +7,7 @@ for it and for all that it was asked before.
 import bisect
 import contextlib
 import functools
+import gc
 import random
 import sys
 import time
@@ -14,7 +15,7 @@ import types
 from collections import Counter, namedtuple
 from collections.abc import Iterator, MutableSequence, Sequence
 
-from jobjar import beat, fslook, jobname, watch
+from jobjar import beat, fslook, jobname, shelf, watch
 from jobjar.layout import Jar
 
 # Where the clocks of all computers stand when a simulation begins, in s since the epoch.
@@ -23,6 +24,8 @@ EPOCH = 1_800_000_000.0
 NAMES_PER_ANSWER, NAMES_PER_OPERATION = 400, 100
 # What has not been changed since the simulation began was changed then, in s.
 LONG_AGO = -3600.0
+# What a shelf makes of a listing.
+ARRANGED = ("_ranks", "_first", "_last")
 
 Entry = namedtuple("Entry", "name")
 
@@ -220,6 +223,34 @@ class World:
             beat.Beat.touch, watch.Arrivals.of = touch, arrivals
             for module, name, value in replaced:
                 setattr(module, name, value)
+
+
+@contextlib.contextmanager
+def arranged_once(world: World) -> Iterator[None]:
+    """Let what several workers list alike be arranged by the first of them, and let them share the memory for it."""
+    real, rank, ranks = shelf.Shelf.list, shelf.Shelf._rank, {}
+
+    def arranged(one: shelf.Shelf, server_now: float) -> None:
+        world.listed = None
+        real(one, server_now)
+        shown = world.listed
+        if shown is not None:
+            if shown.arranged is None:
+                shown.arranged, shown.entries = {name: getattr(one, name) for name in ARRANGED}, ()
+            vars(one).update(shown.arranged, _ranks=Shared(shown.arranged["_ranks"]))
+
+    def ranked(one: shelf.Shelf, name: str, known: dict[str, str] | None = None) -> shelf.Rank:
+        if name not in ranks:
+            ranks[name] = rank(one, name, known)
+        return ranks[name]
+    shelf.Shelf.list, shelf.Shelf._rank = arranged, ranked
+    # There are no circles to be found among millions of names.
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        shelf.Shelf.list, shelf.Shelf._rank = real, rank
 
 
 def _modules() -> list[types.ModuleType]:
