@@ -254,7 +254,9 @@ class Worker:
 
     def _backed_off(self) -> float:
         pause, self._pause = self._pause, self._pause * 2
-        return _spread(min(pause, self.settings.pause_time))
+        seconds = _spread(min(pause, self.settings.pause_time))
+        # To wake up for a beat alone asks a file server as much as a look, which beats, too.
+        return seconds if seconds > _longest(INTERVAL) else min(seconds, INTERVAL - 1.0)
 
     def _sleep(self, seconds: float, is_deaf: bool = False) -> None:
         """Sleep between jobs, for `seconds` or until what it looks for happens; `is_deaf`: it looks for markers."""

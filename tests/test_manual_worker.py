@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+import types
 
 import pytest
 
@@ -147,6 +148,17 @@ def test_stopping_has_priority_over_pausing(jar, stop, pause):
         for name in (pause, stop):
             jars.write(os.path.join(jar.workers if name.endswith("ALL") else w.directory, name), "", 0o644)
         assert w.wait(5) == 0
+
+
+@pytest.mark.parametrize("pause, least, most", [(60, 54, 59), (30, 27, 33), (600, 590, 610)])
+def test_an_idle_worker_does_not_wake_up_for_a_beat_when_a_look_is_nearly_due(pause, least, most):
+    """Each asks a file server for as much, and a look beats, too."""
+    waits = types.SimpleNamespace(settings=types.SimpleNamespace(pause_time=float(pause)))
+    drawn = []
+    for _ in range(200):
+        waits._pause = 1000.0
+        drawn.append(worker.Worker._backed_off(waits))
+    assert least <= min(drawn) and max(drawn) <= most
 
 
 def test_the_pause_is_spread_by_a_tenth_and_by_no_more_than_ten_seconds():

@@ -20,7 +20,7 @@ STATS = "/proc/self/mountstats"
 COUNT = re.compile(r"^\s+([A-Z_]+): (\d+) ", re.MULTILINE)
 # What a client asks for the mount's sake, whatever a worker does.
 OF_THE_MOUNT = {"SEQUENCE", "RENEW", "NULL", "FSINFO", "EXCHANGE_ID"}
-# Saying that it lives.
+# Saying that it lives, once for each look.
 BEAT = "SETATTR"
 # A script of 200 bytes, with the line that submit_job puts before it.
 COMMAND = ": ".ljust(200 - len("#!/bin/sh -f\n\n"), "x")
