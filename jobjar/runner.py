@@ -52,6 +52,7 @@ class Runner:
         self._wait = wait
         self._report = report
         self._caches = resync.Caches()
+        self._stream = -1
         self._has_scratch = False
         # How the empty scratch directory looks; None where that does not tell whether anything was made in it.
         self._as_new: tuple | None = None
@@ -74,8 +75,9 @@ class Runner:
         self._capture.dropped, self.is_hurrying, self._has_output = 0, False, True
         try:
             self._make_scratch()
+            self._stream = self._capture.open()
         except OSError as error:
-            return Outcome(blame.of_node(error), why=f"no scratch directory: {error}")
+            return Outcome(blame.of_node(error), why=f"no scratch directory, or no file for what it prints: {error}")
         try:
             staging.lay_out(self.jar, request, self.scratch)
         except OSError as error:
@@ -143,7 +145,7 @@ class Runner:
 
     def _spawn(self, words: list[str], begin: Start) -> int:
         if begin.terms is None:
-            return process.start(words, begin.environment, self._capture.open(), self._lock)
+            return process.start(words, begin.environment, self._stream, self._lock)
         pid, self._feeder = launch.start(words, begin.environment, begin.terms, self.output, self._lock)
         return pid
 

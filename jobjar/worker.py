@@ -253,9 +253,8 @@ class Worker:
         self._sleep(min([self._backed_off(), *(due for due in dues if due is not None)]))
 
     def _backed_off(self) -> float:
-        pause, self._pause = self._pause, self._pause * 2
-        seconds = _spread(min(pause, self.settings.pause_time))
-        # To wake up for a beat alone asks a file server as much as a look, which beats, too.
+        seconds, self._pause = _spread(min(self._pause, self.settings.pause_time)), self._pause * 2
+        # To wake up for a beat asks a file server as much as a look, which beats.
         return seconds if seconds > _longest(INTERVAL) else min(seconds, INTERVAL - 1.0)
 
     def _sleep(self, seconds: float, is_deaf: bool = False) -> None:
