@@ -13,6 +13,7 @@ from bench.stamps import Stamp
 from support import jars
 
 import jobjar
+from jobjar import jobname
 from jobjar.layout import Jar
 
 MIB = 2**20
@@ -52,18 +53,28 @@ def crowd(ground: Ground) -> Iterator[Row]:
     with ground.jar() as jar:
         with ground.workers(jar, count) as pids:
             with paused(jar):
-                drain.link(jar, jobs)
+                drain.link(jar, jobs - jobs // 10)
+                # The youngest are urgent.
+                drain.link(jar, jobs // 10, 5)
             until_done(jar, pids, jobs)
             lines = [line for pid in pids for line in journal(jar, pid)]
-    claims = sorted((line["t"], line["n"], line["a"]) for line in lines if line["e"] == "claim")
+    claims = sorted((line["t"], _turn(line["n"]), line["a"]) for line in lines if line["e"] == "claim")
     won = {line["a"] for line in lines if line["e"] == "end"}
-    order = [name for _, name, attempt in claims if attempt in won]
-    places = {name: at for at, name in enumerate(sorted(order))}
-    moved = [abs(at - places[name]) / count for at, name in enumerate(order)]
+    order = [turn for _, turn, attempt in claims if attempt in won]
+    places = {turn: at for at, turn in enumerate(sorted(order))}
+    last_urgent = max(at for at, (priority, _) in enumerate(order) if priority < 0)
+    moved = [abs(at - places[turn]) / count for at, turn in enumerate(order)]
     what = f"{count} workers, {jobs:,} jobs: "
     yield Row("crowd", what + "attempts lost to others", "of all", [1 - len(won) / len(claims)], goal=Goal("<=", 0.2))
     yield Row("crowd", what + "displacement, median", "× workers", [statistics.median(moved)], goal=Goal("<=", 2))
     yield Row("crowd", what + "displacement, greatest", "× workers", [max(moved)], goal=Goal("<=", 10))
+    yield Row("crowd", what + "jobs claimed before one of higher priority", "jobs", [last_urgent + 1 - jobs // 10],
+              goal=Goal("<=", 0))
+
+
+def _turn(name: str) -> tuple[int, str]:
+    """What the order of claiming goes by, of names that were made one after the other."""
+    return -jobname.split(name)[1], name
 
 
 def _at_ease(ground: Ground, jobs: int) -> float:

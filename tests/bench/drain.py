@@ -82,15 +82,15 @@ def end_to_end(ground: Ground, jobs: int, fill: Callable[[Jar, int], None] = sub
         return jobs / (until_done(jar, pids, jobs) - began)
 
 
-def link(jar: Jar, jobs: int) -> None:
+def link(jar: Jar, jobs: int, priority: int = 0) -> None:
     """Make so many jobs that are names of a copy of /bin/true, as a person may who moves files in by hand."""
     with open("/bin/true", "rb") as file:
         program = file.read()
     draft = ""
     for number in range(jobs):
-        name = submission.fresh_name()
+        name = submission.fresh_name(priority)
         if number % yardsticks.NAMES == 0:
-            draft = os.path.join(jar.limbo, f"true-{number}")
+            draft = os.path.join(jar.limbo, f"true-{priority}-{number}")
             with open(draft, "xb") as file:
                 file.write(program)
             os.chmod(draft, 0o700)
