@@ -9,7 +9,7 @@ a function needs it: every command imports this module. Errors that a person can
 subclasses UsageError, NoSuchJob and TryAgain; `str()` of one is a whole sentence.
 """
 
-__version__ = "1.2.0"
+__version__ = "1.3.0"
 
 # For annotations alone; type checkers take it for true.
 TYPE_CHECKING = False
