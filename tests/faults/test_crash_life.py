@@ -6,7 +6,7 @@ import pytest
 from support import faults, invariants, jars, lives, workers
 from support.faults import AFTER, BEFORE, CUT, LATE, LOST, TORN, Fault
 
-from jobjar import node, notes, process
+from jobjar import node, notes, process, resync
 from jobjar.recovery import Recovery
 
 
@@ -45,6 +45,16 @@ def test_a_worker_understands_lost_replies_and_late_claims(workplace, points):
 
 def test_an_error_of_any_system_call_loses_nothing_and_ends_no_worker_that_has_started(workplace, points, some):
     chosen = some(lives.all_errors(workplace), 11)
+    points.spread(chosen, lambda mine, fault: lives.try_one(mine, workplace, fault))
+    points.verdict()
+
+
+def test_where_other_computers_may_write_a_worker_that_is_struck_loses_nothing_either(workplace, points, some,
+                                                                                      monkeypatch):
+    """It claims a job before it reads it, and reserves each final name."""
+    monkeypatch.setattr(resync, "is_on_remote", lambda directory: True)
+    trace = lives.trace(workplace)
+    chosen = [*some(faults.points(trace, BEFORE, AFTER, CUT, LOST, LATE), 12), *some(lives.all_errors(workplace), 80)]
     points.spread(chosen, lambda mine, fault: lives.try_one(mine, workplace, fault))
     points.verdict()
 
