@@ -7,6 +7,7 @@ what comes; and of a queue that is deeper than a worker can use only the best ar
 
 import bisect
 import heapq
+import itertools
 import os
 import random
 import time
@@ -167,7 +168,12 @@ class Shelf:
         self._first = min(first, self._first or first)
 
     def _keep(self, ranks: Iterable[Rank]) -> None:
-        best = heapq.nsmallest(MOST + 1, ranks)
+        best = list(itertools.islice(ranks, MOST + 1))
+        if len(best) > MOST:
+            best = heapq.nsmallest(MOST + 1, itertools.chain(best, ranks))
+        else:
+            # In a third of the time.
+            best.sort()
         self._last = best[MOST - 1] if len(best) > MOST else None
         self._first = best[0] if best else None
         self._ranks = best[:MOST]
