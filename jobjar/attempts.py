@@ -15,7 +15,7 @@ from jobjar.runner import Outcome, Runner
 from jobjar.states import CLAIMS
 from jobjar.workerlog import WorkerLog
 
-WON, LOST, LEFT, EARLY = "won", "lost", "left", "early"
+WON, LOST, GONE, LEFT, EARLY = "won", "lost", "gone", "left", "early"
 # A job that crashes its node must be counted, so claims soon after a boot are made to survive a power cut.
 YOUNG_BOOT = 600.0
 
@@ -47,7 +47,8 @@ class Attempts:
         self._told: set[str] = set()
 
     def claim(self, place: Place, server_now: float) -> str:
-        """Try for a candidate: WON, LOST (somebody was quicker), or LEFT where it is: no job, or not to be had.
+        """Try for a candidate: WON, LOST (somebody was quicker), GONE (that was known before it was tried), or LEFT
+        where it is: no job, or not to be had.
 
         EARLY: it is to be left for as many seconds as `rest` says.
         """
@@ -58,7 +59,7 @@ class Attempts:
         vetted = glimpse(self.jar.path(place), server_now) if is_unread else self._vet(place, server_now)
         if vetted.verdict == LEAVE:
             # To find that it is gone has cost the server as much as to lose it.
-            return LOST if self._is_remote and vetted.found is None else LEFT
+            return LEFT if vetted.found is not None else LOST if self._is_remote else GONE
         if vetted.request and self._is_early(place, vetted.request, server_now):
             return EARLY
         careful = self._begin(place, vetted.request, has_notes)

@@ -30,6 +30,8 @@ MOST = 50_000
 # How much wider a worker chooses after an attempt that somebody else was quicker at, and how much less so after one
 # that it has won: in balance it loses one of seven.
 WIDER, LESS_WIDE = 2.0, 0.89
+# After how many seconds a candidate that was not to be had is looked at again, at the latest.
+LOOK_AGAIN_AT_LAST = 60.0
 
 
 class Shelf:
@@ -48,6 +50,11 @@ class Shelf:
         self._last: Rank | None = None
         self._arrivals: Arrivals | None = None
         self._has_left = False
+        # Those that were not to be had, since when there are any, and how many seconds the looks at them have taken.
+        self._vain: set[str] = set()
+        self._vain_since = self._vain_cost = self._taken_at = 0.0
+        # Whether one of these may have changed since.
+        self._is_owed = False
         self._passed_over: dict[str, float] = {}
         self._numbers: dict[str, str] = {}
         # From how many of the best a candidate is drawn.
@@ -66,6 +73,7 @@ class Shelf:
             # RACE: workers that all try the same job lose all but one. A lower priority waits its turn all the same.
             alike = bisect.bisect_left(ranks, (ranks[0][0] + 1,), 0, min(int(self._width), len(ranks)))
             at = random.randrange(alike)
+        self._taken_at = time.monotonic()
         return ranks.pop(at)[-1]
 
     def put_back(self, name: str) -> None:
@@ -77,13 +85,25 @@ class Shelf:
         self._width = max(1.0, self._width * LESS_WIDE)
 
     def leave(self, is_lost: bool) -> None:
-        """A candidate was not had: it is looked at again, for chmod changes no directory.
+        """A candidate was not had: it is offered again if the next listing shows it.
 
         `is_lost`: because somebody else was quicker; the next is drawn from more.
         """
         self._has_left = True
         if is_lost:
             self._width = max(1.0, min(self._width * WIDER, len(self._ranks)))
+
+    def look_again(self, name: str) -> None:
+        """A candidate was not to be had: it is looked at again, for chmod changes no directory.
+
+        Not so soon that such looks keep those behind it from their turn.
+        """
+        now = time.monotonic()
+        if not self._vain:
+            self._vain_since, self._vain_cost = now, 0.0
+        self._vain.add(name)
+        self._vain_cost += now - self._taken_at
+        self._has_left = True
 
     def pass_over(self, name: str, seconds: float) -> None:
         """Leave a candidate to itself for so long: what cannot be started now must not keep others from starting."""
@@ -109,7 +129,8 @@ class Shelf:
         if self._is_ready():
             return 0.0
         now = time.monotonic()
-        wishes = [0.0 if self.is_hinted else self.glance.due(), *(until - now for until in self._passed_over.values())]
+        wishes = [0.0 if self.is_hinted else self.glance.due(), self._vain_until() - now if self._is_owed else None,
+                  *(until - now for until in self._passed_over.values())]
         wished = min((wish for wish in wishes if wish is not None), default=None)
         if wished is None:
             return None
@@ -129,17 +150,24 @@ class Shelf:
     def _may_list(self) -> bool:
         return time.monotonic() - self._listed_at >= COST_FACTOR * self._cost
 
+    def _vain_until(self) -> float:
+        return self._vain_since + min(COST_FACTOR * self._vain_cost, LOOK_AGAIN_AT_LAST)
+
     def _interval(self) -> float:
         return RENEW_AFTER if self._ranks else LOOK_AGAIN_AFTER
 
     def list(self, server_now: float) -> None:
         """List the directory and keep the best of what may be jobs; where that may not be yet, hear what has come."""
-        self.is_hinted = False
+        is_hinted, self.is_hinted = self.is_hinted, False
         if self._may_list():
+            self._is_owed |= is_hinted
             self._list_anew(server_now)
             return
         if self._is_used_up():
             self._list_on()
+        if is_hinted and not self._arrivals:
+            # What has come may stand before what is shown now.
+            self.is_hinted = True
         if self._arrivals:
             self._hear(self._arrivals.names())
 
@@ -149,13 +177,16 @@ class Shelf:
             self._listen()
         self.glance.about_to_list(server_now)
         self._passed_over = {name: until for name, until in self._passed_over.items() if until > began}
+        if began >= self._vain_until():
+            self._vain.clear()
+        self._is_owed &= bool(self._vain)
         self._first = self._last = None
         try:
             self._keep(self._shown())
         except OSError:
             self.glance.has_failed()
             raise
-        self._has_left = bool(self._passed_over)
+        self._has_left = bool(self._passed_over or self._vain)
         self._listed_at = self._looked_at = time.monotonic()
         self._cost = self._listed_at - began
         if self._cost < DEAR:
@@ -186,7 +217,7 @@ class Shelf:
                 # NFS: many a listing does not say what a name is, and to ask costs a request for each; what is named as
                 # jobs are is looked at when it is tried.
                 is_candidate = jobname.is_dated(entry.name) or fslook.is_file_entry(entry)
-                if is_candidate and entry.name not in self._passed_over:
+                if is_candidate and entry.name not in self._passed_over and entry.name not in self._vain:
                     yield self._rank(entry.name, known)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             pass
@@ -227,6 +258,7 @@ class Shelf:
         for name in names:
             if not name.startswith(".") and name not in self._passed_over:
                 rank = self._rank(name)
+                self._vain.discard(name)
                 # What comes behind those that are kept is listed after them.
                 if self._last is None or rank <= self._last:
                     bisect.insort(self._ranks, rank)

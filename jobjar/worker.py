@@ -8,7 +8,7 @@ import random
 import time
 
 from jobjar import claiming, fitness, node, registration, reservation, trust
-from jobjar.attempts import EARLY, LOST, WON, Attempts
+from jobjar.attempts import EARLY, LEFT, LOST, WON, Attempts
 from jobjar.beat import INTERVAL, Beat
 from jobjar.blame import BUSY, FAULT, FULL
 from jobjar.claiming import Claims, Queue
@@ -173,6 +173,8 @@ class Worker:
                 shelf.has_won()
             elif result == EARLY:
                 shelf.pass_over(place.name, self.attempts.rest)
+            elif result == LEFT:
+                shelf.look_again(place.name)
             else:
                 # NFS: "gone" may be a cached answer; and what a full disk has prevented is still there to be had.
                 shelf.leave(result == LOST)

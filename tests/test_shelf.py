@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from jobjar import fslook, jobname, shelf, watch
+from jobjar import attempts, claiming, fslook, jobname, shelf, watch
 from support import processes, workers
 
 # No other listing within a test.
@@ -69,6 +69,17 @@ def test_when_the_next_are_listed_a_better_one_that_has_come_meanwhile_is_among_
     taken(deep, 5)
     workers.place(jar, "urgent.9")
     assert taken(deep, 2) == ["urgent.9", task(6)]
+
+
+def test_what_has_come_is_not_forgotten_because_the_next_are_listed(jar, deep, monkeypatch):
+    monkeypatch.setattr(watch.Arrivals, "of", lambda directory: None)
+    for index in range(2, 9):
+        workers.place(jar, task(index))
+    taken(deep, 5)
+    workers.place(jar, task(1))
+    deep.is_hinted = True
+    deep.list(time.time())
+    assert deep.is_hinted and not deep._is_used_up() and 0 < deep.due_in()
 
 
 @pytest.fixture
@@ -203,3 +214,63 @@ def test_what_is_put_back_is_taken_again(jar):
     found.list(time.time())
     found.put_back(found.take())
     assert taken(found) == [task(1), task(2), task(3)]
+
+
+# What is not to be had.
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock of its own: `clock[0]`, in s."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def looks(found, clock, until, cost=0.001, most=1000):
+    """How many candidates are looked at, each in vain and for `cost` seconds, up to the one that `until` names."""
+    for number in range(most):
+        if found.is_due():
+            found.list(time.time())
+        if not found.has_candidates():
+            clock[0] += 0.5
+        elif found.take() == until:
+            return number
+        else:
+            clock[0] += cost
+            found.look_again(task(number + 1))
+    return None
+
+
+def test_however_many_are_not_to_be_had_the_job_behind_them_has_its_turn(jar, clock, monkeypatch):
+    monkeypatch.setattr(shelf, "RENEW_AFTER", 0.01)
+    for index in range(1, 101):
+        workers.place(jar, task(index), mode=0o600)
+    workers.place(jar, task(101))
+    assert looks(shelf.Shelf(jar, None), clock, task(101)) == 100
+
+
+def test_what_was_not_to_be_had_is_looked_at_again_when_that_costs_the_others_little(jar, clock):
+    workers.place(jar, task(1), mode=0o600)
+    workers.place(jar, task(2))
+    found = shelf.Shelf(jar, None)
+    found.list(time.time())
+    found.take()
+    clock[0] += 1.0
+    found.look_again(task(1))
+    clock[0] += 18.0
+    found.is_hinted = True
+    assert taken(found) == [task(2)] and found.due_in() == pytest.approx(2.0)
+    clock[0] += 2.0
+    assert taken(found) == [task(1), task(2)] and found.due_in() != 0
+
+
+def test_a_worker_comes_to_the_job_behind_files_that_are_none(jar):
+    def be_slow():
+        was, shelf.RENEW_AFTER, shelf.LOOK_AGAIN_AFTER = claiming.vet, 0.0, 0.0
+        attempts.vet = lambda *how: (time.sleep(0.05), was(*how))[1]
+    for index in range(1, 5):
+        workers.place(jar, task(index), mode=0o600)
+    workers.place(jar, task(5))
+    with workers.working(jar, before=be_slow):
+        processes.until(lambda: task(5) in os.listdir(jar.completed))
