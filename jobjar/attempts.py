@@ -84,7 +84,7 @@ class Attempts:
             return self._read(won, server_now)
         if vetted.verdict == CLAIM and has_changed(self.jar.path(won), vetted, self._is_remote):
             # RACE: somebody has changed what it asks for and put it back, since it was looked at and before the rename.
-            self.adopt(won, server_now)
+            return self.adopt(won, server_now)
         return WON
 
     def _has_notes(self, name: str) -> bool:
@@ -96,15 +96,19 @@ class Attempts:
     def _read(self, place: Place, server_now: float) -> str:
         """See what a job asks for that was claimed unread: WON, or EARLY when it has been put back."""
         vetted = self.attempt.vetted = self._vet(place, server_now)
-        if vetted.verdict == LEAVE:
+        if "no_requeue" in vetted.request:
+            self.journal.sync()
+            self._secure(place)
+        return self._decide(place, vetted.request, vetted.verdict == LEAVE, server_now)
+
+    def _decide(self, place: Place, asked: Request, is_unread: bool, server_now: float) -> str:
+        """Whether a job in claims/ is to be run now: WON, or EARLY when it has been put back."""
+        if is_unread:
             # Run now, it would have nothing of what it may ask for.
             self.rest = PASS_OVER
             self.departures.give_back(self.attempt, place, "it cannot be read, or is no job any more")
             return EARLY
-        if "no_requeue" in vetted.request:
-            self.journal.sync()
-            self._secure(place)
-        if self._is_early(place, vetted.request, server_now):
+        if self._is_early(place, asked, server_now):
             self.departures.postpone(self.attempt, place, "its time has not come")
             return EARLY
         return WON
@@ -150,13 +154,14 @@ class Attempts:
             raise Fenced(f"{self.claims} is gone: this worker has been declared dead") from None
         self.categories.add(category)
 
-    def adopt(self, place: Place, server_now: float) -> None:
-        """Take up a job that was found in claims/."""
+    def adopt(self, place: Place, server_now: float) -> str:
+        """Take up a job that was found in claims/: WON, or EARLY when it has been put back."""
         # What was thought of it before it came is forgotten.
         vetted = self._vet(place, server_now)
         if self._begin(place, vetted.request, self._has_notes(place.name)):
             self._secure(place)
         self.attempt.vetted = vetted
+        return self._decide(place, vetted.request, vetted.found is None, server_now)
 
     def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool],
                 cancelled: Callable[[], str | None] = lambda: None,

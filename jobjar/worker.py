@@ -198,7 +198,9 @@ class Worker:
         if place:
             # NFS: the rename came late, or its success was reported as a failure.
             self.log.say(f"found {place.name} in claims/")
-            self.attempts.adopt(place, self.beat.server_now())
+            if self.attempts.adopt(place, self.beat.server_now()) == EARLY:
+                self.queue.pass_over(place, self.attempts.rest)
+                return None
         return place
 
     def _perform(self, place: Place) -> None:

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from jobjar import attempts, changing, departures, directives, editing, fslook, fsnew, fsops, journal, layout, mounts
-from jobjar import moves, node, notes, process, reservation, resync, runner, worker
+from jobjar import moves, node, notes, process, reservation, resync, runner, settling, worker
 from jobjar.errors import Fenced
 from jobjar.layout import Place
 from support import jars, processes, workers
@@ -45,6 +45,44 @@ def test_what_is_changed_after_the_look_at_a_job_and_before_its_claim_counts(jar
         assert os.listdir(jar.waiting) == [place.name]
     else:
         assert [line["req"] for line in worker.ends()] == [["--mem=512M"]]
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_a_job_whose_time_has_not_come_does_not_run_when_it_is_found_in_claims_either(jar, is_remote):
+    path = workers.place(jar, "a.0", header="#!/bin/sh\n#JJ --begin=2099-01-01T00:00:00 --no-requeue\n")
+
+    def be_late():
+        resync.is_on_remote = lambda directory: is_remote
+        claim, understood, todo = fsops.claim, settling.claimed, [path]
+
+        def be_claimed_and_say_no(source, target):
+            settling.claimed = understood
+            if not todo:
+                return claim(source, target)
+            os.rename(todo.pop(), target)
+            return errno.ENOENT
+        fsops.claim = be_claimed_and_say_no
+        # As if it had said something else when it was looked at.
+        settling.claimed = lambda head: {}
+    w = workers.drain(jar, before=be_late)
+    assert "found a.0 in claims/" in w.log() and w.ends() == []
+    assert os.listdir(jar.waiting) == ["a.0"]
+
+
+def test_a_job_that_another_is_put_in_place_of_before_its_claim_runs_when_that_is_to_run(jar):
+    path = workers.place(jar, "a.0")
+
+    def change_before_the_claim():
+        was, todo = moves.claim, ["#!/bin/sh\n#JJ --begin=2099-01-01T00:00:00\ntrue\n"]
+
+        def claim(*more):
+            if todo:
+                jars.write(path + ".new", todo.pop())
+                os.rename(path + ".new", path)
+            return was(*more)
+        moves.claim = claim
+    w = workers.drain(jar, before=change_before_the_claim)
+    assert (os.listdir(jar.waiting), w.ends()) == (["a.0"], [])
 
 
 @pytest.mark.parametrize("body", ["true", "cp -p $JJ_JOB_FILE new && mv new $JJ_JOB_FILE"], ids=["stays", "replaced"])
