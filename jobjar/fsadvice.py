@@ -17,6 +17,8 @@ PARALLEL = ("lustre", "gpfs", "beegfs", "ceph", "fuse.ceph", "fuse.ceph-fuse", "
             "gfs2")
 WINDOWS = ("cifs", "smb3", "smbfs")
 PLAIN = ("vfat", "exfat", "msdos", "ntfs", "ntfs3", "fuseblk")
+# Those on which no other computer writes.
+ALONE = (*LOCAL, *MEMORY, *PLAIN, "overlay", "aufs", "ecryptfs", "nilfs2")
 OBJECTS = ("fuse.s3fs", "fuse.goofys", "fuse.gcsfuse", "fuse.rclone", "fuse.s3ql", "fuse.mount-s3")
 SSHFS = "fuse.sshfs"
 

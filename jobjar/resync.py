@@ -135,14 +135,16 @@ def remotes() -> set[int]:
 
 
 def is_on_remote(directory: str) -> bool:
-    """Whether other computers may change what is in this directory."""
-    place = mounts.place(directory)
-    return place is not None and place.mount in remotes()
+    """Whether other computers may change what is in this directory; True where nobody can say that they may not."""
+    # In a chroot the table of mounts may lack the one that it is on, and there are more kinds than are known here.
+    mount = mounts.of(directory)
+    return mount is None or is_remote(mount.kind) or mount.kind not in fsadvice.ALONE
 
 
 def is_remote(kind: str) -> bool:
     """Whether other computers may change what is on a file system of this kind."""
-    return kind in (*fsadvice.NFS, *fsadvice.PARALLEL, *fsadvice.WINDOWS, "9p", "afs") or kind.startswith("fuse.")
+    return kind in (*fsadvice.NFS, *fsadvice.PARALLEL, *fsadvice.WINDOWS, "9p", "afs", "virtiofs", "fuse") \
+        or kind.startswith("fuse.")
 
 
 def _forget_directory(directory: str) -> None:

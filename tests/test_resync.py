@@ -29,10 +29,22 @@ def test_the_first_lines_of_a_script_are_looked_through_and_a_program_is_not(tmp
 
 
 @pytest.mark.parametrize("kind, is_remote", [("nfs4", True), ("nfs", True), ("lustre", True), ("fuse.sshfs", True),
-                                             ("cifs", True), ("9p", True), ("ext4", False), ("tmpfs", False),
+                                             ("cifs", True), ("9p", True), ("virtiofs", True), ("fuse", True), ("ext4", False), ("tmpfs", False),
                                              ("fuseblk", False), ("overlay", False), ("autofs", False)])
 def test_kinds_of_file_systems_on_which_others_write(kind, is_remote):
     assert resync.is_remote(kind) is is_remote
+
+
+@pytest.mark.parametrize("kind, is_remote", [("nfs4", True), ("virtiofs", True), ("panfs", True), ("xfs", False),
+                                             ("tmpfs", False), ("overlay", False), ("fuseblk", False)])
+def test_a_jar_is_this_computer_s_alone_only_where_that_is_known(monkeypatch, kind, is_remote):
+    monkeypatch.setattr(mounts, "of", lambda directory: mounts.Mount("/", kind, "none", {}))
+    assert resync.is_on_remote("/jar") is is_remote
+
+
+def test_where_the_kernel_does_not_tell_what_a_jar_is_on_others_may_write_there(monkeypatch, tmp_path):
+    monkeypatch.setattr(mounts, "TABLE", os.devnull)
+    assert resync.is_on_remote(str(tmp_path))
 
 
 @pytest.fixture
