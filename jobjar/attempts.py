@@ -99,16 +99,16 @@ class Attempts:
         if "no_requeue" in vetted.request:
             self.journal.sync()
             self._secure(place)
-        return self._decide(place, vetted.request, vetted.verdict == LEAVE, server_now)
+        return self._decide(place, vetted.verdict == LEAVE, server_now)
 
-    def _decide(self, place: Place, asked: Request, is_unread: bool, server_now: float) -> str:
+    def _decide(self, place: Place, is_unread: bool, server_now: float) -> str:
         """Whether a job in claims/ is to be run now: WON, or EARLY when it has been put back."""
         if is_unread:
             # Run now, it would have nothing of what it may ask for.
             self.rest = PASS_OVER
             self.departures.give_back(self.attempt, place, "it cannot be read, or is no job any more")
             return EARLY
-        if self._is_early(place, asked, server_now):
+        if self._is_early(place, self.attempt.vetted.request, server_now):
             self.departures.postpone(self.attempt, place, "its time has not come")
             return EARLY
         return WON
@@ -161,7 +161,8 @@ class Attempts:
         if self._begin(place, vetted.request, self._has_notes(place.name)):
             self._secure(place)
         self.attempt.vetted = vetted
-        return self._decide(place, vetted.request, vetted.found is None, server_now)
+        # One that is not executable, say, is refused when it is to be started.
+        return self._decide(place, vetted.verdict == LEAVE and vetted.found is None, server_now)
 
     def perform(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool],
                 cancelled: Callable[[], str | None] = lambda: None,

@@ -110,6 +110,12 @@ class Queue:
                 return shelf, Place(states.UNCLAIMED, shelf.category, shelf.take())
         return None
 
+    def put_back(self, candidate: tuple[Shelf, Place] | None) -> None:
+        """Undo `take`."""
+        if candidate is not None:
+            shelf, place = candidate
+            shelf.put_back(place.name)
+
 
 def vet(path: str, trusted: frozenset[int], server_now: float, several: bool = False) -> Vetted:
     """Whether to CLAIM the candidate at `path`, to REFUSE it (untrusted, asking for nonsense) or to LEAVE it.

@@ -159,7 +159,7 @@ class Worker:
                     continue
             candidate = self.queue.take()
             if candidate is None or self.signs.are_due(LOOK_AT_MARKERS):
-                return self._put_back(candidate)
+                return self.queue.put_back(candidate)
             shelf, place = candidate
             if self._claim(shelf, place):
                 return place
@@ -180,10 +180,6 @@ class Worker:
                 shelf.leave(result == LOST)
         return result == WON
 
-    def _put_back(self, candidate: tuple | None) -> None:
-        if candidate is not None:
-            candidate[0].put_back(candidate[1].name)
-
     def _list(self, shelves: list[Shelf]) -> None:
         if shelves:
             self.journal.rotate()
@@ -195,13 +191,13 @@ class Worker:
     def _found(self) -> Place | None:
         """A job that is in claims/ although no claim was seen to succeed."""
         place = self._own.find(self.attempts.categories, self.beat.fresh_now)
-        if place:
-            # NFS: the rename came late, or its success was reported as a failure.
-            self.log.say(f"found {place.name} in claims/")
-            if self.attempts.adopt(place, self.beat.server_now()) == EARLY:
-                self.queue.pass_over(place, self.attempts.rest)
-                return None
-        return place
+        if not place:
+            return None
+        # NFS: the rename came late, or its success was reported as a failure.
+        self.log.say(f"found {place.name} in claims/")
+        if self.attempts.adopt(place, self.beat.server_now()) == WON:
+            return place
+        return self.queue.pass_over(place, self.attempts.rest)
 
     def _perform(self, place: Place) -> None:
         outcome = self.attempts.perform(place, self._tick, lambda: self.bell.requests_to_end > 1, self.desk.cancelled,
