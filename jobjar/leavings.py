@@ -18,7 +18,7 @@ OLD = census.DRAFT_OLD
 
 _MAKINGS = {layout.CHECK: "a check of the file system", layout.EDIT: "a changed copy of a job",
             layout.ORDER: "an order to a worker, not given yet,"}
-_WITHDRAW = "`recover_stranded` or `jobjar check --repair`"
+_WITHDRAW = "`jobjar check --repair` or, in time, `recover_stranded`"
 _SAYS = {
     GONE: (UNTIDY, "left-over", "{what} of a process that is gone: {withdraw} removes it"),
     REBOOTED: (PERSON, "before-reboot", "{what} of a process of this node before a reboot, which nobody but you can"

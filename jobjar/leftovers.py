@@ -72,9 +72,10 @@ def _is_of(record: registration.Record, nonce: str) -> bool:
     return f"{nonce.removeprefix('none-')}-".startswith(record.nonce + "-")
 
 
-def sweep(jar: Jar, me: Identity) -> list[str]:
+def sweep(jar: Jar, me: Identity, is_asked: bool = False) -> list[str]:
     """Withdraw the reservations of the dead, finish interrupted cleanings, remove views of what is claimed no more.
 
+    `is_asked`: a person waits for it, so nothing is put off.
     Returns sentences about what could not be done now: one thing that cannot be removed keeps no other lying about.
     """
     left: list[str] = []
@@ -82,17 +83,17 @@ def sweep(jar: Jar, me: Identity) -> list[str]:
     def attempt_all(*steps: Callable) -> None:
         for step in steps:
             attempt(left, step, jar, me)
-    attempt(left, _sparingly, jar, lambda: attempt_all(_withdraw, _drop_dangling))
+    attempt(left, _sparingly, jar, lambda: attempt_all(_withdraw, _drop_dangling), is_asked)
     attempt_all(_clear_limbo, _drop_unpublished, clear_checks, _clear_view)
     return left
 
 
-def _sparingly(jar: Jar, act: Callable[[], None]) -> None:
+def _sparingly(jar: Jar, act: Callable[[], None], is_asked: bool) -> None:
     """`act()`, which nobody waits for, unless it has taken so long the last time that it is not due yet here."""
     stamp = os.path.join(process.local_directory(), f"swept-{os.stat(jar.home).st_ino:x}")
     now, due = time.time(), fslook.mtime(*os.path.split(stamp)) or 0.0
     # The clock may have been set back since.
-    if now < due <= now + LONGEST:
+    if not is_asked and now < due <= now + LONGEST:
         return
     began = time.monotonic()
     act()

@@ -39,7 +39,7 @@ def mend(jar: Jar, settings: Settings) -> Report | None:
         me = node.myself(settings.node)
         left: list[str] = []
         leftovers.attempt(left, lambda: _Before(jar, me, left).withdraw())
-        jobs, stranded = Recovery(jar, me, settings.max_attempts).node()
+        jobs, stranded = Recovery(jar, me, settings.max_attempts).node(is_asked=True)
         leftovers.attempt(left, _sweep, jar, me, left)
         leftovers.attempt(left, _keep_spools, jar, me, left)
         leftovers.attempt(left, _rescue, jar, me, jobs, left)

@@ -34,11 +34,12 @@ class Recovery:
         self.report = Report([], [])
         self._salvage = Salvage(jar, me, max_attempts, self.report)
 
-    def node(self) -> Report:
-        """Recover every provably dead worker of this node, then withdraw the reservations of the dead."""
+    def node(self, is_asked: bool = False) -> Report:
+        """Recover every provably dead worker of this node, then withdraw the reservations of the dead. `is_asked`: as
+        `leftovers.sweep`."""
         for worker in self._owners(self.me.node):
             self._attempt(worker, lambda: self._judge(worker))
-        return self._finish()
+        return self._finish(is_asked)
 
     def _owners(self, of: str) -> list[str]:
         return [worker for worker in registration.workers(self.jar, of) if registration.owns_jobs(self.jar, worker)]
@@ -79,8 +80,8 @@ class Recovery:
             self._attempt(record.worker, lambda: self.worker(record))
         return self._finish()
 
-    def _finish(self) -> Report:
-        self.report.left.extend(leftovers.sweep(self.jar, self.me))
+    def _finish(self, is_asked: bool = False) -> Report:
+        self.report.left.extend(leftovers.sweep(self.jar, self.me, is_asked))
         # The dead may have ended what others wait for, or their delays may have run out with nobody there.
         mine = reservation.text(self.writer, self.nonce)
         Waiting(self.jar, self.writer, mine, time.time, self.report.left.append).look()

@@ -131,7 +131,7 @@ def _link(path: str, entry: Entry, there: Entry | None) -> Iterator[Finding]:
     # A reservation: that job is about to be completed, or its owner is looked for elsewhere.
     elif text is not None and (there is None or there.kind not in (FILE, LINK)):
         yield Finding(UNTIDY, "dangling-link", path, "it says that a job ended badly that is not in completed/ any"
-                      " more: `recover_stranded` or `jobjar check --repair` removes it", (entry.ino,))
+                      " more: `jobjar check --repair` or, in time, `recover_stranded` removes it", (entry.ino,))
 
 
 def _logs(seen: Inventory) -> Iterator[Finding]:

@@ -7,7 +7,8 @@ import os
 import pytest
 from support import faults, invariants, jars, nodes, workers
 
-from jobjar import findings, inspection, leavings, mending, node, notes, process, registration, reservation
+from jobjar import findings, inspection, leavings, leftovers, mending, node, notes, process, registration
+from jobjar import reservation
 from jobjar.layout import Place
 from jobjar.nodelock import only_one
 
@@ -61,6 +62,17 @@ def test_dead_workers_are_recovered(jar):
     nodes.Dead(jar).claim()
     assert mend(jar) == ([("recover", None, "a.0")], [])
     assert os.listdir(jar.unclaimed) == ["a.0"] and inspection.inspect(jar, ME) == []
+
+
+def test_a_repair_does_what_the_recoveries_that_cron_calls_may_put_off(jar, monkeypatch, tmp_path):
+    monkeypatch.setattr(process, "_local_path", lambda: f"{tmp_path}/local")
+    monkeypatch.setattr(leftovers, "LEAST", 0.0)
+    assert leftovers.sweep(jar, ME) == []
+    os.symlink(text_of(ME._replace(pid=NO_PID)), f"{jar.completed}/a.0")
+    os.symlink("../completed/b.0", f"{jar.failed}/b.0")
+    leftovers.sweep(jar, ME)
+    assert os.listdir(jar.completed) == ["a.0"] and os.listdir(jar.failed) == ["b.0"]
+    assert mend(jar) == ([], []) and os.listdir(jar.completed) == os.listdir(jar.failed) == []
 
 
 def test_a_living_recovery_is_not_disturbed(jar, monkeypatch):
