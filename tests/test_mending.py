@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import time
 
 import pytest
 from support import faults, invariants, jars, nodes, workers
@@ -68,6 +69,9 @@ def test_a_repair_does_what_the_recoveries_that_cron_calls_may_put_off(jar, monk
     monkeypatch.setattr(process, "_local_path", lambda: f"{tmp_path}/local")
     monkeypatch.setattr(leftovers, "LEAST", 0.0)
     assert leftovers.sweep(jar, ME) == []
+    stamp, = os.listdir(f"{tmp_path}/local")
+    due = time.time() + leftovers.LONGEST / 2
+    os.utime(f"{tmp_path}/local/{stamp}", (due, due))
     os.symlink(text_of(ME._replace(pid=NO_PID)), f"{jar.completed}/a.0")
     os.symlink("../completed/b.0", f"{jar.failed}/b.0")
     leftovers.sweep(jar, ME)
