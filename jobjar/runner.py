@@ -28,7 +28,7 @@ Outcome = namedtuple("Outcome", "kind start status usage why dropped state peak"
 
 BUSY_TEXT = 30.0
 # How soon a job is thought a long one, in s.
-LONG_JOB = 0.05
+LONG_JOB = 0.1
 # How often the output of a job that prints is looked at, in s.
 LOOK_AT_OUTPUT = 1.0
 # What an end line says of its use, and getrusage's names for it.

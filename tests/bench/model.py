@@ -15,7 +15,7 @@ sys.path[:1] = [os.path.dirname(os.path.dirname(HERE)), os.path.dirname(HERE)]
 from bench.world import NAMES_PER_ANSWER, NAMES_PER_OPERATION  # noqa: E402
 from support import figures, processes  # noqa: E402
 
-# Requests on NFSv4 (`make bench BENCH=network`): for a silent job of 50 ms or more, its run included; for a look of an
+# Requests on NFSv4 (`make bench BENCH=network`): for a silent job of 0.1 s or more, its run included; for a look of an
 # idle worker, with its beat; for a look beside a job.
 JOB, IDLE_LOOK, LOOK = 17, 9.4, 3
 # What a node needs for one name of a listing, s; and of its time looking for reservations takes one part in so many.
