@@ -118,7 +118,7 @@ def test_peers_that_are_installed_have_rows_and_the_others_are_named(tmp_path):
 
 def test_hyperqueue_does_its_tasks_and_takes_those_of_a_file(tmp_path):
     if not peers.HYPERQUEUE.is_there():
-        pytest.skip("install hyperqueue (pip) for the python3 on PATH: it is measured where it is installed")
+        pytest.skip("the python3 on PATH has no hyperqueue (pip has it): it is measured where it is")
     here, lines = Ground(str(tmp_path), 1, 20, True), tmp_path / "lines"
     lines.write_text("a\nb\n")
     measured = (peers.HYPERQUEUE.end_to_end(here, 20), peers.HYPERQUEUE.drained(here, 20),
