@@ -182,11 +182,7 @@ class Attempts:
         self._shown = None
         if not self.runner.is_hurrying:
             self._show(place)
-        if attempt.vetted.verdict == REFUSE:
-            outcome = Outcome(blame.REFUSED, why=attempt.vetted.why)
-        else:
-            outcome = self.runner.run(place, attempt.id, attempt.tries, attempt.vetted.request, tick, quit, cancelled,
-                                      lambda: self._show(place), attempt.vetted.head)
+        outcome = self._run(place, tick, quit, cancelled)
         if outcome.kind == runner.QUIT and "no_requeue" in attempt.vetted.request:
             # It has begun, and is not to begin again.
             why = "its worker was told to end at once, and it is never to be begun twice (--no-requeue)"
@@ -203,6 +199,28 @@ class Attempts:
             out.insist(lambda: fsops.remove(self._shown))
         self.runner.tidy_scratch()
         return outcome
+
+    def _run(self, place: Place, tick: Callable[[float], float], quit: Callable[[], bool],
+             cancelled: Callable[[], str | None]) -> Outcome:
+        """Run the job to its end, with what its file asks for when nobody writes it any more."""
+        attempt, path, deadline = self.attempt, self.jar.path(place), time.monotonic() + runner.BUSY_TEXT
+
+        def is_another() -> bool:
+            return attempt.vetted.found is not None and has_changed(path, attempt.vetted, self._is_remote)
+        while attempt.vetted.verdict != REFUSE:
+            outcome = self.runner.run(place, attempt.id, attempt.tries, attempt.vetted.request, tick, quit, cancelled,
+                                      lambda: self._show(place), attempt.vetted.head, is_another)
+            if outcome.kind != blame.BUSY or time.monotonic() > deadline or not is_another():
+                return outcome
+            # RACE: what it asks for had not been written yet when it was read.
+            attempt.vetted = self._vet(place, time.time())
+            asked = attempt.vetted.request
+            if attempt.vetted.verdict == LEAVE or asked.get("begin", 0.0) > time.time():
+                return outcome
+            if "no_requeue" in asked:
+                self.departures.insist(self.journal.sync)
+                self.departures.insist(lambda: self._secure(place))
+        return Outcome(blame.REFUSED, why=attempt.vetted.why)
 
     def _show(self, place: Place) -> None:
         """Link the job in claimed/, if it is not there; a view, so a failure is only reported."""

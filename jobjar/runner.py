@@ -26,7 +26,7 @@ ENDED = "ended"
 Outcome = namedtuple("Outcome", "kind start status usage why dropped state peak",
                      defaults=(None, None, None, None, 0, None, 0))
 
-BUSY_TEXT = 30.0
+BUSY_TEXT, TRY_AGAIN = 30.0, 0.05
 # How soon a job is thought a long one, in s.
 LONG_JOB = 0.1
 # How often the output of a job that prints is looked at, in s.
@@ -65,12 +65,13 @@ class Runner:
 
     def run(self, place: Place, attempt: str, tries: int, request: Request, tick: Callable[[float], float],
             quit: Callable[[], bool], cancelled: Callable[[], str | None], lasts: Callable[[], None],
-            head: bytes = b"") -> Outcome:
+            head: bytes = b"", has_changed: Callable[[], bool] = lambda: False) -> Outcome:
         """Run the job at `place`, which asks for `request` and whose file begins with `head`, to its end.
 
         `tick(seconds)` is called while it runs, with the seconds it has run, and returns after how many it wants to be
         called again; `quit()` says whether the job must be ended now, to be run again; `cancelled()` why nobody wants
-        it any more, or None; `lasts()` is called when it is no short job.
+        it any more, or None; `lasts()` is called when it is no short job; `has_changed()` says whether the file is
+        another by now than the one that asks for `request`: it is not started then if somebody was writing it.
         """
         self._capture.dropped, self.is_hurrying, self._has_output = 0, False, True
         try:
@@ -95,7 +96,7 @@ class Runner:
             # NFS: what other nodes have written for it is to be seen here.
             self._caches.forget(request, path, head, self.scratch)
             began, start = time.monotonic(), time.time()
-            pid = self._start(path, begin, quit)
+            pid = self._start(path, begin, quit, has_changed)
         except UsageError as error:
             return Outcome(blame.REFUSED, why=str(error))
         except OSError as error:
@@ -124,7 +125,7 @@ class Runner:
         except OSError:
             return False
 
-    def _start(self, path: str, begin: Start, quit: Callable[[], bool]) -> int:
+    def _start(self, path: str, begin: Start, quit: Callable[[], bool], has_changed: Callable[[], bool]) -> int:
         deadline, was_seen, self._feeder = time.monotonic() + BUSY_TEXT, False, None
         while True:
             try:
@@ -141,7 +142,15 @@ class Runner:
                     may_pass, was_seen = is_hidden or not was_seen, not is_hidden
                 if not may_pass or time.monotonic() > deadline or quit():
                     raise
-                self._wait(0.05)
+                self._rest(TRY_AGAIN)
+                if error.errno == errno.ETXTBSY and has_changed():
+                    raise
+
+    def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        # What could not be started was a process all the same, whose end cuts the first wait short.
+        while (left := until - time.monotonic()) > 0.0:
+            self._wait(left)
 
     def _spawn(self, words: list[str], begin: Start) -> int:
         if begin.terms is None:

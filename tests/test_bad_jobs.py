@@ -1,5 +1,6 @@
 """Bad input: no file that lies in the queue may end a worker, be harmed, or be run for ever."""
 
+import errno
 import os
 import signal
 import socket
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from jobjar import claiming, directives, notes, runner
+from jobjar import claiming, directives, notes, process, runner
 from support import jars, processes, workers
 
 
@@ -234,6 +235,44 @@ def test_a_file_that_is_still_being_written_is_waited_for(jar):
         file.close()
         processes.until(lambda: os.listdir(jar.completed) == ["x"], deadline=5)
     assert jars.read(jar.log("x")) == "whole\n"
+
+
+@pytest.mark.parametrize("added, log", [("--cpus=3", "3\n"), ("--no-requeue", "\n"), ("--begin=2099-01-01T00:00:00", None),
+                                        ("--nonsense", None)])
+def test_what_is_written_while_a_job_is_to_be_started_counts(jar, added, log):
+    path = workers.place(jar, "x")
+
+    def be_written():
+        start, todo = process.start, [added]
+
+        def be_busy_once(*how):
+            if not todo:
+                return start(*how)
+            with open(f"{os.getcwd()}/../claims/x", "w", encoding="utf-8") as file:
+                file.write(f"#!/bin/sh\n#JJ {todo.pop()}\necho $JJ_CPUS\n")
+            raise OSError(errno.ETXTBSY, "busy")
+        process.start = be_busy_once
+    workers.drain(jar, before=be_written)
+    if log:
+        assert jars.read(jar.log("x")) == log
+    else:
+        assert os.path.exists(path if "begin" in added else f"{jar.failed}/x") and os.listdir(jar.completed) == []
+
+
+def test_a_worker_does_not_try_without_end_to_start_a_file_that_is_held_open_for_writing(jar, tmp_path):
+    def be_busy():
+        runner.BUSY_TEXT, runner.TRY_AGAIN = 0.3, 0.1
+
+        def start(*_):
+            with open(tmp_path / "tries", "a", encoding="utf-8") as file:
+                file.write("x")
+            # As after a process that has ended because it could not begin.
+            os.kill(os.getpid(), signal.SIGCHLD)
+            raise OSError(errno.ETXTBSY, "busy")
+        process.start = start
+    workers.place(jar, "x")
+    workers.drain(jar, before=be_busy)
+    assert os.listdir(jar.unclaimed) == ["x"] and len(jars.read(str(tmp_path / "tries"))) <= 5
 
 
 def test_a_file_that_is_held_open_for_writing_for_ever_is_given_back_and_pauses_nobody(jar):
