@@ -66,6 +66,17 @@ def test_a_directory_that_has_changed_meanwhile_is_young_again(tmp_path, clock):
     assert RACY < look.due() <= AGAIN_AFTER
 
 
+def test_a_look_that_leads_to_a_listing_is_not_repeated_before_it(tmp_path, monkeypatch):
+    """Each is a request to a file server; what changes in between shows at the next look."""
+    asked, was = [], fslook.stamp
+    monkeypatch.setattr(fslook, "stamp", lambda path: asked.append(path) or was(path))
+    look = Glance(str(tmp_path))
+    assert look.needs_listing()
+    os.utime(tmp_path)
+    look.about_to_list(mtime(tmp_path) + RACY)
+    assert asked == [str(tmp_path)] and look.needs_listing()
+
+
 def test_a_listing_that_failed_is_repeated(tmp_path):
     look = listed(tmp_path, mtime(tmp_path) + RACY)
     look.has_failed()
