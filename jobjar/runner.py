@@ -165,7 +165,8 @@ class Runner:
             self._wait(pause)
             ended, status, usage = os.wait4(pid, os.WNOHANG)
             if ended:
-                self.is_hurrying = not is_long
+                # Whoever is woken late has not seen it become long.
+                self.is_hurrying = time.monotonic() - began < LONG_JOB
                 return status, usage
             ran = time.monotonic() - began
             if not is_long and ran >= LONG_JOB:

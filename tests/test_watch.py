@@ -190,32 +190,41 @@ print(round(time.monotonic() - began, 1), bell.requests_to_end)
     return out.strip()
 
 
+def woken(script, tmp_path):
+    """The requests to end that such a process has heard, which waits for 20 s unless something wakes it."""
+    waited, requests = ring(script, tmp_path).split()
+    assert float(waited) < 10
+    return int(requests)
+
+
 def test_a_bell_waits_as_long_as_it_is_told_to(tmp_path):
-    assert ring("bell.wait(0.3)", tmp_path) == "0.3 0"
+    waited, requests = ring("bell.wait(0.3)", tmp_path).split()
+    # A machine that has other things to do wakes it later.
+    assert 0.3 <= float(waited) < 20 and requests == "0"
 
 
 def test_an_ended_child_wakes_it(tmp_path):
-    assert ring("os.posix_spawn('/bin/true', ['true'], {}); bell.wait(20)", tmp_path) == "0.0 0"
+    assert woken("os.posix_spawn('/bin/true', ['true'], {}); bell.wait(20)", tmp_path) == 0
 
 
 def test_a_child_that_ended_before_the_wait_wakes_it_too(tmp_path):
-    assert ring("pid = os.posix_spawn('/bin/true', ['true'], {}); os.waitpid(pid, 0); bell.wait(20)", tmp_path) \
-        == "0.0 0"
+    assert woken("pid = os.posix_spawn('/bin/true', ['true'], {}); os.waitpid(pid, 0); bell.wait(20)", tmp_path) \
+        == 0
 
 
 def test_a_watched_directory_wakes_it_and_is_told_once(tmp_path):
-    assert ring("bell.watch.once(path); open(path + '/x', 'w').close(); bell.wait(20);"
-                "assert bell.changed() == {path} and bell.changed() == set()", tmp_path) == "0.0 0"
+    assert woken("bell.watch.once(path); open(path + '/x', 'w').close(); bell.wait(20);"
+                "assert bell.changed() == {path} and bell.changed() == set()", tmp_path) == 0
 
 
 def test_what_is_reported_between_waits_is_not_lost(tmp_path):
-    assert ring("bell.watch.once(path); open(path + '/x', 'w').close(); bell.wait(0); bell.wait(0);"
-                "assert bell.changed() == {path}", tmp_path) == "0.0 0"
+    assert woken("bell.watch.once(path); open(path + '/x', 'w').close(); bell.wait(0); bell.wait(0);"
+                "assert bell.changed() == {path}", tmp_path) == 0
 
 
 def test_requests_to_end_are_counted_and_hangups_are_not(tmp_path):
     script = "".join(f"os.kill(os.getpid(), signal.{name}); bell.wait(0);" for name in ("SIGHUP", "SIGTERM", "SIGINT"))
-    assert ring(script, tmp_path) == "0.0 2"
+    assert woken(script, tmp_path) == 2
 
 
 def test_a_signal_wakes_it(tmp_path):
