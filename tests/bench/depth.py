@@ -33,7 +33,7 @@ def depth(ground: Ground) -> Iterator[Row]:
             began = time.time()
             with ground.workers(jar, drain.WORKERS) as pids:
                 goal = len(os.listdir(jar.completed)) + ground.jobs
-                wait_until(lambda: len(os.listdir(jar.completed)) >= goal, "jobs of a deep queue", 0.2)
+                wait_until(lambda: len(os.listdir(jar.completed)) >= goal, "jobs of a deep queue", 1.0)
                 memory.append(max(map(pss, pids)) / MIB)
                 urgent.append(stamp.seconds(stamp.draft(jar, 10), LONG))
                 journals = [journal(jar, pid) for pid in pids]
@@ -78,11 +78,13 @@ def _turn(name: str) -> tuple[int, str]:
 
 
 def _at_ease(ground: Ground, jobs: int) -> float:
-    with ground.jar() as jar:
-        jobjar.submit_job(yardsticks.COMMAND, array=f"1-{jobs}")
-        with ground.workers(jar, drain.WORKERS) as pids:
-            until_done(jar, pids, jobs)
-            return steady_rate([journal(jar, pid) for pid in pids])
+    """The rate with so many jobs waiting: more come as these go, until as many have ended as in the deep queue."""
+    with ground.jar() as jar, ground.workers(jar, drain.WORKERS) as pids:
+        for number in range(max(1, ground.jobs // jobs)):
+            wait_until(lambda: len(os.listdir(jar.unclaimed)) <= jobs // 4, "jobs of a short queue")
+            jobjar.submit_job(yardsticks.COMMAND, array=f"1-{jobs}")
+        until_done(jar, pids, jobs * (number + 1))
+        return steady_rate([journal(jar, pid) for pid in pids])
 
 
 def journal(jar: Jar, pid: int) -> list[dict]:
