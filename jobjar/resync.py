@@ -138,7 +138,7 @@ def is_on_remote(directory: str) -> bool:
     """Whether other computers may change what is in this directory; True where nobody can say that they may not."""
     # In a chroot the table of mounts may lack the one that it is on, and there are more kinds than are known here.
     mount = mounts.of(directory)
-    return mount is None or mount.kind not in fsadvice.ALONE
+    return mount is None or is_remote(mount.kind) or mount.kind not in fsadvice.ALONE
 
 
 def is_remote(kind: str) -> bool:
