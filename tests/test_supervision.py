@@ -202,12 +202,17 @@ def categories(site, worker):
     return registration.read(site.jar, worker).extra["categories"]
 
 
+def are_replaced(site, old):
+    # One look for both questions: between two of them an old worker may leave before its successor is there.
+    living = set(site.living())
+    return len(living) == 2 and not living & set(old)
+
+
 def test_each_worker_is_replaced_by_one_on_the_same_terms(site):
     old = [site.start("C1", "C2", "--idle-exit", "600"), site.start("C3")]
     with Counting(site) as counting:
         assert set(old) <= set(site.check("--renew"))
-        # One look for both questions: between two of them an old worker may leave before its successor is there.
-        processes.until(lambda: len(living := set(site.living())) == 2 and not living & set(old))
+        processes.until(lambda: are_replaced(site, old))
     assert counting.most == 2
     assert sorted(categories(site, worker) for worker in site.living()) == [["C1", "C2"], ["C3"]]
     commands = [" ".join(processes.psutil.Process(nodes.pid_of(w)).cmdline()) for w in site.living()]
@@ -218,7 +223,7 @@ def test_each_worker_is_replaced_by_one_on_the_same_terms(site):
 def test_workers_that_check_workers_started_are_replaced_too(site):
     old = site.fill(2)
     site.check("--renew")
-    processes.until(lambda: len(site.living()) == 2 and not set(site.living()) & set(old))
+    processes.until(lambda: are_replaced(site, old))
 
 
 def test_a_busy_worker_is_replaced_after_its_job(site):
@@ -243,7 +248,7 @@ def test_nothing_is_lost_and_none_is_too_many_while_all_are_renewed_and_checked(
             running = [site.spawn("check_workers") for _ in range(4)]
             for one in running:
                 assert processes.finish(one)[0] == 0
-            processes.until(lambda: len(site.living()) == 2 and not set(site.living()) & set(old))
+            processes.until(lambda: are_replaced(site, old))
         processes.until(lambda: len(os.listdir(site.jar.completed)) == 100)
     assert counting.most == 2
     tree = jars.tree(site.jar)
